@@ -37,7 +37,7 @@ type Config struct {
 	Store Store `yaml:"store"`
 
 	// PBXs are the telephone systems that are watched, at least one.
-	PBXs []PBX `yaml:"pbxs" required:"true" example:"a list with one entry for each PBX"`
+	PBXs []PBX `yaml:"pbxs" required:"true" example:"pbxs: and under it one entry for each PBX, beginning with - name: pbx1"`
 
 	// SIP is Ringlink's own SIP socket, off by default.
 	SIP SIP `yaml:"sip"`
