@@ -82,12 +82,30 @@ type EffectKind uint8
 const (
 	EffectPopOffered  EffectKind = iota + 1 // a turn began: Pop, Call, Agent, Device, Facts, Late
 	EffectPopUpdated                        // a better fact came: Pop, Facts
+	EffectPopLeft                           // the legs of the agent are gone, the caller is still there: Pop; EffectPopEnded follows
 	EffectPopEnded                          // Pop, State (ended or superseded), Cause, To
 	EffectRinging                           // an agent's device rings: Call, Agent, Device, Facts
 	EffectRingingOver                       // it rings no more: Call, Agent, Cause
-	EffectHeld                              // the agent put the caller on hold: Call, Agent, Held
+	EffectHeld                              // the agent holds the caller or came back: Pop, Call, Agent, Held
 	EffectCallEnded                         // Call, Outcome, Direction, Facts and the times
 )
+
+var causes = [...]string{
+	"hangup",             // the call is over
+	"left",               // the agent's last leg ended, the caller stayed
+	"transfer",           // another agent has the caller now
+	"answered",           // ringing stopped because this agent answered
+	"answered_elsewhere", // ringing stopped because somebody else did
+	"declined",           // the device was busy or refused
+	"no_answer",          // ringing stopped unanswered, the caller stayed
+	"caller_gave_up",
+	"lost",    // the PBX restarted
+	"gap",     // ended while the event stream was away
+	"expired", // nothing was heard of it for Limits.CallAge
+}
+
+// Causes returns the closed set of Effect.Cause.
+func Causes() []string { return causes[:] }
 
 // Effect is what the engine wants done because of an event. The consumer must
 // not block.
@@ -99,7 +117,7 @@ type Effect struct {
 	Device    Device
 	Facts     Facts
 	State     PopState
-	Cause     string  // closed set: "hangup", "transfer", "answered_elsewhere", "no_answer", "caller_gave_up", "lost", "expired" …
+	Cause     string  // one of Causes
 	To        AgentID // who has the caller now, for superseded
 	Late      bool    // found by a resync, not by its own event
 	Held      bool

@@ -1,0 +1,435 @@
+package bridge
+
+import (
+	"slices"
+	"time"
+)
+
+// Apply takes one event into the state and appends what is to be done because
+// of it to out. It never fails: what makes no sense changes nothing.
+func (s *State) Apply(ev *Event, now time.Time, out []Effect) []Effect {
+	s.out, s.now, s.ev, s.late = out, now, ev, false
+	if ev.Kind == EventDevices {
+		s.assign(ev.Devices)
+	} else if x := s.pbxs[ev.PBX]; x != nil {
+		s.apply(x, ev)
+	} else if ev.Kind == EventTick {
+		s.expire()
+	}
+	s.settle()
+	out, s.out, s.ev = s.out, nil, nil
+	return out
+}
+
+func (s *State) apply(x *exchange, ev *Event) {
+	switch ev.Kind {
+	case EventChannel:
+		s.channelSeen(x, &ev.Channel)
+	case EventChannelDestroyed:
+		if c := x.channels[ev.Channel.ID]; c != nil {
+			c.cause = ev.Cause
+		}
+		s.drop(x, ev.Channel.ID)
+	case EventDial:
+		s.dialled(x, ev)
+	case EventVariable:
+		if c := s.channelSeen(x, &ev.Channel); c != nil {
+			s.collected(c, ev.Value)
+		}
+	case EventHold, EventUnhold:
+		if c := s.channelSeen(x, &ev.Channel); c != nil {
+			c.held = ev.Kind == EventHold
+		}
+	case EventBridgeEntered:
+		if c := s.channelSeen(x, &ev.Channel); c != nil {
+			s.enter(x, c, &ev.Bridge)
+		}
+	case EventBridgeLeft:
+		if c := s.channelSeen(x, &ev.Channel); c != nil && c.bridge != nil && c.bridge.id == ev.Bridge.ID {
+			s.leave(c)
+			s.touch(c)
+		}
+	case EventBridgeDestroyed:
+		if b := x.bridges[ev.Bridge.ID]; b != nil {
+			for len(b.members) > 0 {
+				s.leave(b.members[0])
+			}
+			delete(x.bridges, b.id)
+		}
+	case EventBlindTransfer, EventAttendedTransfer:
+		s.channelSeen(x, &ev.Channel)
+		s.channelSeen(x, &ev.Peer)
+	case EventSourceUp:
+		s.resync(x, ev.Snapshot)
+	case EventInvite:
+		s.invited(x, ev.Invite)
+	}
+}
+
+// channelSeen takes what an event says of a channel. It returns nil for a
+// channel that is gone already or cannot be kept.
+func (s *State) channelSeen(x *exchange, f *Channel) *channel {
+	if f.ID == "" {
+		return nil
+	}
+	c := x.channels[f.ID]
+	if c == nil {
+		if _, gone := x.gone[f.ID]; gone {
+			return nil
+		}
+		if s.legs >= s.limits.Channels {
+			s.refused++
+			return nil
+		}
+		c = s.newChannel(x, f)
+	}
+	c.seen = s.now
+	switch f.State {
+	case StateUp:
+		c.up, c.ringing = true, false
+	case StateRinging:
+		c.ringing = !c.up
+	}
+	if f.ProtocolID != "" && c.protocol == "" {
+		c.protocol = f.ProtocolID
+		x.protocols[c.protocol] = c
+		s.joinInvite(x, c)
+	}
+	if f.Linkedid != "" {
+		c.linkedid = f.Linkedid
+	}
+	s.belongs(x, c)
+	s.gather(c, f)
+	s.touch(c)
+	return c
+}
+
+func (s *State) newChannel(x *exchange, f *Channel) *channel {
+	c := &channel{id: f.ID, created: f.Created}
+	if c.created.IsZero() {
+		c.created = s.now
+	}
+	c.endpoint, c.local = Endpoint(f.Name)
+	c.outside = c.endpoint != "" && x.opts.outside(c.endpoint, f.Context)
+	switch f.State {
+	case StateRing:
+		c.incoming = true
+	case StateDown, StateRinging:
+	default: // first seen in the middle: Asterisk marks the legs that it dialled
+		c.incoming = f.App != "AppDial" && f.App != "AppQueue" && f.AppData != "(Outgoing Line)"
+	}
+	if c.local != 0 {
+		name := f.Name[:len(f.Name)-2]
+		if x.pairs[name] == nil {
+			x.pairs[name] = &pair{name: name}
+		}
+		c.pair = x.pairs[name]
+		c.pair.half[c.local-1] = c
+	}
+	x.channels[f.ID] = c
+	s.legs++
+	return c
+}
+
+// belongs finds the call that a leg is part of, or lets the leg begin one.
+func (s *State) belongs(x *exchange, c *channel) {
+	if c.call != nil {
+		return
+	}
+	switch {
+	case c.dialledBy != nil:
+		s.join(c, c.dialledBy.call)
+	case c.local != 0:
+		if o := c.other(); o != nil {
+			s.join(c, o.call)
+		}
+	case c.incoming:
+		s.begin(x, c)
+		return
+	}
+	if c.call == nil && c.linkedid != "" && c.linkedid != string(c.id) {
+		if first := x.channels[ChannelID(c.linkedid)]; first != nil {
+			s.join(c, first.call)
+		}
+	}
+}
+
+func (s *State) join(c *channel, k *call) {
+	if k == nil || c.call != nil {
+		return
+	}
+	c.call = k
+	k.legs++
+	k.seen = s.now
+	if c.outside && !c.incoming {
+		k.dialledOut = true
+	}
+	if o := c.other(); o != nil {
+		s.join(o, k)
+	}
+}
+
+func (s *State) begin(x *exchange, c *channel) {
+	k := &call{
+		id:      MakeCallID(x.opts.Name, c.id),
+		pbx:     x.opts.Name,
+		origin:  c,
+		started: s.now,
+		seen:    s.now,
+	}
+	k.facts.UniqueID = string(c.id)
+	if c.outside {
+		k.direction = DirectionInbound
+	}
+	s.calls[k.id] = k
+	s.join(c, k)
+	s.joinInvite(x, c)
+}
+
+// gather takes the caller, the dialled number and the call number from what an
+// event says of a leg.
+func (s *State) gather(c *channel, f *Channel) {
+	if f.CallNumber != "" {
+		s.collected(c, f.CallNumber)
+	}
+	k := c.call
+	if k == nil || k.origin != c {
+		return
+	}
+	if !k.frozen {
+		withheld := Withheld(f.CallerNumber, f.NumPres)
+		if withheld {
+			k.facts.Caller = Caller{Withheld: true}
+		} else if n := callerNumber(f.CallerNumber, f.NumPres); n != "" {
+			k.facts.Caller = Caller{Number: n, Name: PersonName(f.CallerName)}
+		}
+	}
+	if k.facts.Dialled == "" || !k.frozen && f.DNID != "" {
+		switch {
+		case f.DNID != "":
+			k.facts.Dialled = Number(f.DNID)
+		case k.facts.Dialled == "" && dialledExten(f.Exten):
+			k.facts.Dialled = Number(f.Exten)
+		}
+	}
+	if k.facts.SIPCallID == "" {
+		k.facts.SIPCallID = c.protocol
+	}
+}
+
+// dialledExten leaves out Asterisk's special extensions.
+func dialledExten(exten string) bool {
+	switch exten {
+	case "", "s", "h", "i", "t", "T", "a", "o", "e":
+		return false
+	}
+	return true
+}
+
+// collected notes a call number that an IVR set on the caller's leg or on a
+// Local channel on its way to an agent.
+func (s *State) collected(c *channel, value string) {
+	if k := c.call; k != nil && value != "" && (k.origin == c || c.local != 0) {
+		k.facts.CallNumber = TicketNumber(value)
+		s.mark(k)
+	}
+}
+
+func (s *State) dialled(x *exchange, ev *Event) {
+	from := s.channelSeen(x, &ev.Channel)
+	to := s.channelSeen(x, &ev.Peer)
+	if to == nil {
+		return
+	}
+	switch ev.DialStatus {
+	case "", "RINGING", "PROGRESS", "PROCEEDING":
+	case "ANSWER":
+		to.dialEnd = ""
+	default:
+		to.dialEnd = ev.DialStatus
+	}
+	if from != nil && to.dialledBy == nil && from != to {
+		to.dialledBy = from
+		s.belongs(x, to)
+		if to.call != nil && to.endpoint != "" {
+			to.call.rung = append(to.call.rung, to)
+		}
+		s.touch(to)
+	}
+}
+
+func (s *State) enter(x *exchange, c *channel, f *Bridge) {
+	b := x.bridges[f.ID]
+	if b == nil {
+		b = &mixing{id: f.ID}
+		x.bridges[f.ID] = b
+	}
+	b.holding = b.holding || f.Type == "holding"
+	if c.bridge == b {
+		return
+	}
+	s.leave(c)
+	c.bridge = b
+	b.members = append(b.members, c)
+	s.touch(c)
+}
+
+// leave takes a leg out of its bridge; who was connected through it before is
+// looked at again.
+func (s *State) leave(c *channel) {
+	if c.bridge == nil {
+		return
+	}
+	s.touch(c)
+	b := c.bridge
+	b.members = slices.DeleteFunc(b.members, func(m *channel) bool { return m == c })
+	c.bridge = nil
+}
+
+// drop forgets a leg that has ended.
+func (s *State) drop(x *exchange, id ChannelID) {
+	if id == "" {
+		return
+	}
+	x.gone[id] = s.now
+	c := x.channels[id]
+	if c == nil {
+		return
+	}
+	s.touch(c)
+	s.leave(c)
+	delete(x.channels, id)
+	c.gone = true
+	s.legs--
+	if c.pair != nil {
+		c.pair.half[c.local-1] = nil
+		if c.pair.half[0] == nil && c.pair.half[1] == nil {
+			delete(x.pairs, c.pair.name)
+		}
+	}
+	if x.protocols[c.protocol] == c {
+		delete(x.protocols, c.protocol)
+	}
+	if k := c.turn; k != nil && k.turn != nil {
+		k.turn.legs = slices.DeleteFunc(k.turn.legs, func(m *channel) bool { return m == c })
+		s.mark(k)
+	}
+	if k := c.call; k != nil && k.origin == c {
+		k.over = true
+		s.mark(k)
+	}
+}
+
+// invited keeps what an INVITE said until a leg with its Call-ID turns up.
+func (s *State) invited(x *exchange, i *Invite) {
+	if i == nil || i.CallID == "" || len(x.invites) >= s.limits.Channels {
+		return
+	}
+	x.invites[i.CallID] = &pendingInvite{invite: *i, at: s.now}
+	if c := x.protocols[i.CallID]; c != nil {
+		s.joinInvite(x, c)
+	}
+}
+
+// joinInvite fills the facts that ARI does not have from the INVITE of the
+// caller's own leg: channel.protocol_id is its Call-ID (Asterisk 20 and later).
+func (s *State) joinInvite(x *exchange, c *channel) {
+	p := x.invites[c.protocol]
+	if p == nil || c.protocol == "" || c.call == nil || c.call.origin != c {
+		return
+	}
+	delete(x.invites, c.protocol)
+	k := c.call
+	k.facts.SIPCallID = c.protocol
+	if !k.facts.Caller.Known() && !k.facts.Caller.Withheld && !k.frozen {
+		k.facts.Caller = Caller{Number: callerNumber(p.invite.Caller, ""), Name: PersonName(p.invite.CallerName), Withheld: p.invite.Withheld}
+	}
+	if k.facts.Dialled == "" {
+		k.facts.Dialled = Number(p.invite.Dialled)
+	}
+	if k.facts.CallNumber == "" {
+		k.facts.CallNumber = TicketNumber(p.invite.CallNumber)
+	}
+	s.mark(k)
+}
+
+// resync makes the state what the PBX says it is: legs that it does not have
+// are gone, bridges are as it lists them. A PBX that restarted lost every call
+// of before.
+func (s *State) resync(x *exchange, snap *Snapshot) {
+	if snap == nil {
+		return
+	}
+	s.late = true
+	if restarted(x.booted, snap.Booted) {
+		for _, k := range s.calls {
+			if k.pbx == x.opts.Name {
+				s.finish(k, "lost", OutcomeLost)
+			}
+		}
+		for id := range x.channels {
+			s.drop(x, id)
+		}
+		clear(x.gone)
+	}
+	if !snap.Booted.IsZero() {
+		x.booted = snap.Booted
+	}
+	there := make(map[ChannelID]bool, len(snap.Channels))
+	for i := range snap.Channels {
+		there[snap.Channels[i].ID] = true
+	}
+	for id := range x.channels {
+		if !there[id] {
+			s.drop(x, id)
+		}
+	}
+	for i := range snap.Channels {
+		delete(x.gone, snap.Channels[i].ID)
+		s.channelSeen(x, &snap.Channels[i])
+	}
+	// Again, now that the first legs of all are known: a leg may be listed
+	// before the one that it belongs to.
+	for i := range snap.Channels {
+		if c := x.channels[snap.Channels[i].ID]; c != nil {
+			s.belongs(x, c)
+			s.gather(c, &snap.Channels[i])
+		}
+	}
+	s.rebridge(x, snap.Bridges)
+}
+
+func (s *State) rebridge(x *exchange, list []Bridge) {
+	in := map[ChannelID]BridgeID{}
+	for i := range list {
+		for _, id := range list[i].Channels {
+			in[id] = list[i].ID
+		}
+	}
+	for _, c := range x.channels {
+		if c.bridge != nil && in[c.id] != c.bridge.id {
+			s.leave(c)
+		}
+	}
+	clear(x.bridges)
+	for i := range list {
+		b := &mixing{id: list[i].ID, holding: list[i].Type == "holding"}
+		x.bridges[b.id] = b
+		for _, id := range list[i].Channels {
+			if c := x.channels[id]; c != nil {
+				c.bridge = b
+				b.members = append(b.members, c)
+			}
+		}
+		for _, c := range b.members {
+			s.touch(c)
+		}
+	}
+}
+
+// restarted compares boot times; they have whole seconds and the PBX's clock
+// may be adjusted a little.
+func restarted(before, after time.Time) bool {
+	const slack = 2 * time.Second
+	return !before.IsZero() && !after.IsZero() && before.Sub(after).Abs() > slack
+}
