@@ -110,7 +110,7 @@ func (s *State) newChannel(x *exchange, f *Channel) *channel {
 		c.created = s.now
 	}
 	c.endpoint, c.local = Endpoint(f.Name)
-	c.outside = c.endpoint != "" && x.opts.outside(c.endpoint, f.Context)
+	c.outside = c.endpoint != "" && x.opts.Outside(c.endpoint, f.Context)
 	switch f.State {
 	case StateRing:
 		c.incoming = true

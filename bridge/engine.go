@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -44,6 +45,11 @@ func New(o Options) (*Engine, error) {
 	}
 	if len(o.PBXs) == 0 {
 		errs = append(errs, errors.New("bridge.Options.PBXs is empty"))
+	}
+	for _, p := range o.PBXs {
+		if p.Outside == nil {
+			errs = append(errs, fmt.Errorf("bridge.Options.PBXs: %s has no Outside", p.Name))
+		}
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err

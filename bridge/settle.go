@@ -203,7 +203,12 @@ func (s *State) beginTurn(k *call, p party) {
 
 func (s *State) reviewHeld(k *call, connected bool) {
 	t := k.turn
-	held := !connected || len(t.legs) > 0 && !slices.ContainsFunc(t.legs, func(c *channel) bool { return !c.held })
+	held := len(t.legs) > 0 && !slices.ContainsFunc(t.legs, func(c *channel) bool { return !c.held })
+	if !connected {
+		// With somebody else, as in a consultation. A leg alone or in no bridge
+		// is on its way to another, or about to end: nothing to say yet.
+		held = held || t.held || slices.ContainsFunc(t.legs, func(c *channel) bool { return c.bridge != nil && len(c.bridge.members) > 1 })
+	}
 	if held != t.held {
 		t.held = held
 		s.emit(k, Effect{Kind: EffectHeld, Pop: t.pop, Agent: t.agent, Device: t.device, Held: held})

@@ -3,7 +3,6 @@ package bridge
 import (
 	"crypto/sha256"
 	"encoding/base32"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -12,21 +11,10 @@ import (
 // PBXOptions says what is outside at one PBX.
 type PBXOptions struct {
 	Name PBX
-	// Trunks are endpoints whose far end is outside, as "PJSIP/provider"; a
-	// "*" at the end matches any rest.
-	Trunks []string
-	// TrunkContexts are dialplan contexts in which only outside calls start.
-	TrunkContexts []string
-}
-
-// outside reports whether an endpoint, first seen in a context, is a trunk.
-func (o *PBXOptions) outside(endpoint, context string) bool {
-	for _, pattern := range o.Trunks {
-		if prefix, wild := strings.CutSuffix(pattern, "*"); wild && strings.HasPrefix(endpoint, prefix) || pattern == endpoint {
-			return true
-		}
-	}
-	return context != "" && slices.Contains(o.TrunkContexts, context)
+	// Outside reports whether an endpoint ("PJSIP/provider"), first seen in a
+	// dialplan context, leads outside: it is a trunk. Every other endpoint is
+	// inside. It must be pure.
+	Outside func(endpoint, context string) bool
 }
 
 // Limits bounds what State keeps. Zero fields get the defaults.
