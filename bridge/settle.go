@@ -207,12 +207,17 @@ func (s *State) reviewHeld(k *call, connected bool) {
 	if !connected {
 		// With somebody else, as in a consultation. A leg alone or in no bridge
 		// is on its way to another, or about to end: nothing to say yet.
-		held = held || t.held || slices.ContainsFunc(t.legs, func(c *channel) bool { return c.bridge != nil && len(c.bridge.members) > 1 })
+		held = held || t.held || slices.ContainsFunc(t.legs, s.accompanied)
 	}
 	if held != t.held {
 		t.held = held
 		s.emit(k, Effect{Kind: EffectHeld, Pop: t.pop, Agent: t.agent, Device: t.device, Held: held})
 	}
+}
+
+// accompanied reports whether a leg hears another party's leg.
+func (s *State) accompanied(c *channel) bool {
+	return slices.ContainsFunc(s.connected(c), func(m *channel) bool { return m != c && m.endpoint != "" })
 }
 
 // refresh tells the current turn's agent of better facts.
