@@ -256,8 +256,22 @@ func (a *Asterisk) Get(ctx context.Context, path string, w io.Writer) error {
 }
 
 // Kill ends it as kill -9 and a power cut do. Restart brings it back.
+//
+// Asterisk writes its database a second late, and a registration younger than
+// that would be lost with it: Kill first waits until SQLite's journal is gone.
 func (a *Asterisk) Kill() {
 	a.tb.Helper()
+	select {
+	case <-a.done:
+		return
+	default:
+	}
+	ctx, cancel := context.WithTimeout(a.tb.Context(), stopTime)
+	defer cancel()
+	a.poll(ctx, "its database being written", func() bool {
+		_, err := os.Stat(filepath.Join(a.dir, "db", "astdb.sqlite3-journal"))
+		return errors.Is(err, os.ErrNotExist)
+	})
 	a.signal(syscall.SIGKILL)
 	<-a.done
 }

@@ -1,8 +1,12 @@
 package lab_test
 
 import (
+	"context"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
 
 	"ringlink/cmd/internal/lab"
 )
@@ -55,4 +59,72 @@ func TestLab(t *testing.T) {
 			t.Errorf("keyed 1042#: Asterisk heard %q and CALL_NUMBER is %q", digits.String(), number)
 		}
 	})
+}
+
+func TestSIPp(t *testing.T) {
+	a := lab.StartAsterisk(t, lab.Options{})
+	s := lab.Listen(t, a, "lab-rate")
+	lab.StartUAS(t, a, lab.LoadAgent, 50*time.Millisecond)
+	lab.SIPpRate(t, a, "5030", 4, 8)
+	s.Quiet(t.Context())
+	answered := 0
+	for _, e := range s.Events() {
+		if e.Type == "Dial" && e.DialStatus == "ANSWER" && e.Peer.Is("PJSIP/110") {
+			answered++
+		}
+	}
+	if answered != 8 {
+		t.Errorf("8 calls made, 110 answered %d", answered)
+	}
+}
+
+func TestOutbound(t *testing.T) {
+	a := lab.StartAsterisk(t, lab.Options{})
+	s := lab.Listen(t, a, "lab-out")
+	lab.StartUAS(t, a, lab.TrunkOut, 50*time.Millisecond)
+	p := lab.StartPhone(t, a, "101")
+	p.Dial("912025550177")
+	p.WaitEstablished(t.Context())
+	s.Connected(t.Context(), "PJSIP/trunkout")
+	p.Hangup()
+	s.Quiet(t.Context())
+}
+
+// Registrations and ports outlive a power cut: what is tested against a restart
+// would otherwise test the lab.
+func TestRestart(t *testing.T) {
+	a := lab.StartAsterisk(t, lab.Options{})
+	p := lab.StartPhone(t, a, "101")
+	url := a.URL()
+	a.Kill()
+	if err := a.Get(t.Context(), "/ari/asterisk/ping", nil); err == nil {
+		t.Error("a killed Asterisk answered")
+	}
+	a.Restart()
+	if a.URL() != url {
+		t.Errorf("back at %s, was at %s", a.URL(), url)
+	}
+	s := lab.Listen(t, a, "lab-restart")
+	c := lab.Call(t, a, lab.CallOptions{From: "+12025550103", To: "5000"})
+	p.WaitRinging(t.Context())
+	c.Hangup()
+	s.Quiet(t.Context())
+}
+
+func TestChromium(t *testing.T) {
+	ctx := lab.StartChromium(t)
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	if err := chromedp.Do(ctx, chromedp.Navigate("data:text/html,<title>desk</title>")); err != nil {
+		t.Fatal(err)
+	}
+	title, err := chromedp.Run(ctx, chromedp.Title())
+	if err != nil || title != "desk" {
+		t.Errorf("title %q, %v", title, err)
+	}
+	// The popup blocker is the desk's fact of life: a browser without it proves nothing.
+	blocked, err := chromedp.Run(ctx, chromedp.Evaluate[bool]("window.open('about:blank') === null"))
+	if err != nil || !blocked {
+		t.Errorf("a window opened without a click, %v", err)
+	}
 }
