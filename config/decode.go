@@ -18,6 +18,7 @@ type field struct {
 	choices  []string // the only values
 	low, top string   // the range, "" for none
 	kind     string   // "path" for a file
+	item     bool     // the value is one of a list
 }
 
 // fieldsOf returns the keys of a struct type in their order.
@@ -43,21 +44,22 @@ func fieldsOf(t reflect.Type) []field {
 }
 
 // decodeStruct fills a struct from a mapping; from its defaults alone when n is nil. The line is that of the key
-// that holds the mapping.
-func (l *loader) decodeStruct(n ast.Node, v reflect.Value, path string, line int) {
+// that holds the mapping. It returns false when n is no mapping.
+func (l *loader) decodeStruct(n ast.Node, v reflect.Value, path string, line int) bool {
 	given := map[string]entry{}
 	fields := fieldsOf(v.Type())
 	if n != nil {
 		es, ok := l.entries(n, path, "write keys of: "+keyList(fields), 0)
 		if !ok {
-			return
+			l.unread[path] = true
+			return false
 		}
 		for _, e := range es {
 			given[e.key] = e
 		}
 		for _, e := range es {
 			if !hasKey(fields, e.key) {
-				l.add(e.line, join(path, e.key), "is not a key", l.hint(e.key, path, fields))
+				l.add(e.line, join(path, e.key), "unknown key", l.hint(e.key, path, fields))
 			}
 		}
 	}
@@ -76,6 +78,7 @@ func (l *loader) decodeStruct(n ast.Node, v reflect.Value, path string, line int
 			l.decodeDefault(to, f, at)
 		}
 	}
+	return true
 }
 
 // isSection reports whether a type is a mapping of keys of its own, not a value.
@@ -100,10 +103,16 @@ func (l *loader) decodeValue(n ast.Node, to reflect.Value, f field, path string)
 	}
 	n, ok := l.resolve(n, path)
 	if !ok {
+		l.unread[path] = true
 		return
 	}
 	if _, null := n.(*ast.NullNode); null || n == nil {
-		l.fault(path, "has no value", "write "+l.sample(f, to.Type())+", or leave the key out")
+		l.unread[path] = true
+		advice := "write " + l.sample(f, to.Type())
+		if !f.required {
+			advice += ", or leave the key out"
+		}
+		l.fault(path, "has no value", advice)
 		return
 	}
 	switch t := to.Type(); {
@@ -122,17 +131,18 @@ func (l *loader) decodeValue(n ast.Node, to reflect.Value, f field, path string)
 func (l *loader) decodeList(n ast.Node, to reflect.Value, f field, path string) {
 	seq, ok := n.(*ast.SequenceNode)
 	if !ok {
+		l.unread[path] = true
 		l.fault(path, "is not a list", "write "+l.sample(f, to.Type()))
 		return
 	}
 	list := reflect.MakeSlice(to.Type(), len(seq.Values), len(seq.Values))
-	item := f
+	f.item = true
 	for i, n := range seq.Values {
 		at := fmt.Sprintf("%s[%d]", path, i)
 		if line := lineOf(n); line > 0 && path != "" && l.lines[path] > 0 {
 			l.lines[at] = line
 		}
-		l.decodeValue(n, list.Index(i), item, at)
+		l.decodeValue(n, list.Index(i), f, at)
 	}
 	to.Set(list)
 }
@@ -150,6 +160,8 @@ func (l *loader) sample(f field, t reflect.Type) string {
 		return fmt.Sprintf("a list: %s: [%s]", f.key, quoteYAML(f.example))
 	case t.Kind() == reflect.Slice:
 		return f.example
+	case f.item:
+		return fmt.Sprintf("%s: [%s]", f.key, quoteYAML(f.example))
 	case f.example != "":
 		return fmt.Sprintf("%s: %s", f.key, quoteYAML(f.example))
 	}

@@ -59,15 +59,17 @@ type loader struct {
 	anchors map[string]ast.Node
 	lines   map[string]int  // the line of each key path that the file has
 	bad     map[string]bool // the key paths that have a fault, and their parents
+	unread  map[string]bool // the key paths whose value is not there or could not be read, so that nothing below is either
 	visits  int             // of values, see maxVisits
 }
 
 func (l *loader) load(data []byte) (*Config, error) {
-	l.anchors, l.lines, l.bad = map[string]ast.Node{}, map[string]int{}, map[string]bool{}
+	l.anchors, l.lines = map[string]ast.Node{}, map[string]int{}
+	l.bad, l.unread = map[string]bool{}, map[string]bool{}
 	cfg := new(Config)
 	if body, ok := l.parse(data); ok {
-		l.decodeStruct(body, reflect.ValueOf(cfg).Elem(), "", 0)
-		if l.visits <= maxVisits {
+		ok = l.decodeStruct(body, reflect.ValueOf(cfg).Elem(), "", 0)
+		if ok && l.visits <= maxVisits {
 			l.complete(cfg)
 			l.validate(cfg)
 		}
@@ -93,7 +95,7 @@ func (l *loader) parse(data []byte) (body ast.Node, ok bool) {
 	}
 	file, err := parseYAML(data)
 	if err != nil {
-		l.addSyntax(err)
+		l.addSyntax(err, data)
 		return nil, false
 	}
 	found := false
@@ -123,7 +125,8 @@ func parseYAML(data []byte) (file *ast.File, err error) {
 
 // addSyntax reports where the text stops being YAML. The parser's own report quotes the lines around, which may
 // hold a secret that should not be there, so only its message is taken.
-func (l *loader) addSyntax(err error) {
+func (l *loader) addSyntax(err error, data []byte) {
+	const advice = "look at the indentation, the colons and the quotes here and in the line before"
 	line, problem := 0, err.Error()
 	var syntax yamlError
 	if errors.As(err, &syntax) {
@@ -132,8 +135,15 @@ func (l *loader) addSyntax(err error) {
 			line = tk.Position.Line
 		}
 	}
+	if lines := bytes.Split(data, []byte("\n")); line > 0 && line <= len(lines) {
+		text := lines[line-1]
+		if indent := text[:len(text)-len(bytes.TrimLeft(text, " \t"))]; bytes.IndexByte(indent, '\t') >= 0 {
+			l.add(line, "", "is indented with a tab", "write blanks")
+			return
+		}
+	}
 	problem, _, _ = strings.Cut(problem, "\n")
-	l.add(line, "", "is not YAML: "+problem, "look at the indentation, the colons and the quotes here and in the line before")
+	l.add(line, "", "is not YAML: "+show(problem), advice)
 }
 
 // add records a fault that has no key, or whose line is not that of its key.
@@ -159,11 +169,16 @@ func (l *loader) lineAt(path string) int {
 	return 0
 }
 
-// good reports whether none of the key paths has a fault yet.
+// good reports whether all the key paths were read and have no fault yet.
 func (l *loader) good(paths ...string) bool {
 	for _, p := range paths {
 		if l.bad[p] {
 			return false
+		}
+		for ; p != ""; p = parent(p) {
+			if l.unread[p] {
+				return false
+			}
 		}
 	}
 	return true

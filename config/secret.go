@@ -14,12 +14,13 @@ const redacted = "[redacted]"
 // Secret is a value that is never printed: every verb of fmt, JSON, text and slog show "[redacted]", or nothing
 // when it is not set. The zero value is not set.
 type Secret struct {
-	// A pointer, so that fmt, which cannot call methods on unexported fields of others, prints an address there.
+	// Two pointers deep, because fmt cannot call methods on the unexported fields of others: it prints an address
+	// there, but follows one pointer when the verb does not fit (%s, %q).
 	p *secretValue
 }
 
 type secretValue struct {
-	value  string
+	value  *string
 	source secretSource
 }
 
@@ -34,7 +35,7 @@ func NewSecret(value string) Secret {
 	if value == "" {
 		return Secret{}
 	}
-	return Secret{&secretValue{value: value}}
+	return Secret{&secretValue{value: &value}}
 }
 
 // Reveal returns the value, "" when it is not set.
@@ -42,7 +43,7 @@ func (s Secret) Reveal() string {
 	if s.p == nil {
 		return ""
 	}
-	return s.p.value
+	return *s.p.value
 }
 
 // IsSet reports whether there is a value.

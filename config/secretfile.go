@@ -54,7 +54,7 @@ func (l *loader) decodeSecret(n ast.Node, to reflect.Value, f field, path string
 		source.File, value, ok = l.secretFromFile(where.Value, at, f)
 	}
 	if ok {
-		to.Set(reflect.ValueOf(Secret{&secretValue{value, source}}))
+		to.Set(reflect.ValueOf(Secret{&secretValue{&value, source}}))
 	}
 }
 
