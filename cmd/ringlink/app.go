@@ -1,0 +1,338 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"ringlink/ari"
+	"ringlink/bridge"
+	"ringlink/config"
+	"ringlink/screenpop"
+	"ringlink/sip"
+	"ringlink/store"
+)
+
+// Times that are not worth a setting.
+const (
+	stopLimit     = 10 * time.Second // an orderly end, all in all
+	devicesEvery  = 2 * time.Second  // how often the store is asked who uses which device
+	sweepEvery    = time.Minute      // how often what has expired is deleted
+	headerTimeout = 5 * time.Second
+	idleTimeout   = 2 * time.Minute
+)
+
+// app is the gateway: this file is the only place that wires its parts.
+type app struct {
+	cfg      *config.Config
+	log      *slog.Logger
+	registry *prometheus.Registry
+
+	db      *store.DB
+	hub     *screenpop.Hub
+	popper  *screenpop.Popper
+	server  *screenpop.Server
+	engine  *bridge.Engine
+	sources []*ari.Source
+	sip     *sip.Server
+
+	desk, debug net.Listener
+
+	names sync.Map // bridge.AgentID -> string, written by the devices task
+
+	mu    sync.Mutex // guards store
+	store reason     // why the store is not ready; zero when it is
+}
+
+// appOptions are what the demo and tests set besides the configuration.
+type appOptions struct {
+	observe     func(*bridge.Event, []bridge.Effect)
+	desk, debug net.Listener   // bound already
+	sip         net.PacketConn // bound already
+}
+
+// newApp makes every part and binds every socket; it starts nothing.
+func newApp(cfg *config.Config, log *slog.Logger, o appOptions) (*app, error) {
+	a := &app{cfg: cfg, log: log, registry: newRegistry(), desk: o.desk, debug: o.debug}
+	a.store = reason{Part: "store", Why: "not connected yet", When: time.Now().UTC()}
+	var err error
+	if a.db, err = store.Open(context.Background(), storeOptions(cfg, log, a.registry)); err != nil {
+		return nil, err
+	}
+	if err = errors.Join(a.makeScreenpop(), a.makeIntake(o)); err == nil {
+		err = a.bind()
+	}
+	if err != nil {
+		return nil, errors.Join(err, a.closeAll())
+	}
+	return a, nil
+}
+
+func (a *app) makeScreenpop() (err error) {
+	m := screenpop.NewMetrics(a.registry)
+	a.hub = screenpop.NewHub(screenpop.HubOptions{
+		StreamsPerAgent: a.cfg.Limits.StreamsPerAgent,
+		WrapUp:          a.cfg.Pops.WrapUp,
+		AgentName:       a.agentName,
+		Metrics:         m,
+	})
+	a.popper, err = screenpop.NewPopper(screenpop.PopperOptions{
+		Pops: a.db, Directory: a.db, Hub: a.hub, Logger: a.log, Metrics: m,
+		LookupDeadline: a.cfg.Pops.LookupDeadline,
+		Normalize:      normalizer(a.cfg),
+		TicketRule:     ticketRule(a.cfg.Tickets),
+		Reference:      referencer(a.cfg.Log),
+	})
+	if err != nil {
+		return err
+	}
+	linker, err := screenpop.NewLinker(screenpop.LinkerOptions{
+		Links: a.db, Pops: a.popper, Audit: a.db, TTL: a.cfg.Pops.LinkTTL, Logger: a.log, Metrics: m,
+	})
+	if err != nil {
+		return err
+	}
+	a.server, err = screenpop.NewServer(screenpop.ServerOptions{
+		ExternalURL:    a.cfg.ExternalURL,
+		TrustedProxies: a.cfg.TrustedProxies,
+		Users:          a.db, Sessions: a.db,
+		Idle: a.cfg.Sessions.Idle, Absolute: a.cfg.Sessions.Absolute,
+		Desks: a.hub, Pops: a.popper, Links: linker, Opened: a.db, Audit: a.db,
+		Passwords: screenpop.NewPasswords(screenpop.PasswordOptions{}),
+		Logger:    a.log,
+	})
+	return err
+}
+
+func (a *app) makeIntake(o appOptions) (err error) {
+	eo := engineOptions(a.cfg, a.log, a.registry)
+	eo.Handle, eo.Observe = a.popper.Handle, o.observe
+	if a.engine, err = bridge.New(eo); err != nil {
+		return err
+	}
+	m := ari.NewMetrics(a.registry)
+	for i := range a.cfg.PBXs {
+		s, err := ari.New(sourceOptions(&a.cfg.PBXs[i], a.engine.Emit, a.log, m))
+		if err != nil {
+			return err
+		}
+		a.sources = append(a.sources, s)
+	}
+	if a.cfg.SIP.Enabled() {
+		a.sip, err = sip.New(sip.Options{
+			PBX:        bridge.PBX(a.cfg.PBXs[0].Name),
+			Conn:       o.sip,
+			Listen:     a.cfg.SIP.Listen,
+			Allow:      a.cfg.SIP.Allow,
+			Ring:       true,
+			Emit:       a.engine.Emit,
+			Logger:     a.log,
+			Registerer: a.registry,
+		})
+	}
+	return err
+}
+
+func (a *app) bind() (err error) {
+	if a.desk == nil {
+		if a.desk, err = net.Listen("tcp", a.cfg.Listen); err != nil {
+			return fmt.Errorf("opening listen: %w", err)
+		}
+	}
+	if a.cfg.TLS.Enabled() {
+		cert, err := loadCertificate(a.cfg.TLS.CertFile, a.cfg.TLS.KeyFile, a.log)
+		if err != nil {
+			return err
+		}
+		a.desk = tls.NewListener(a.desk, &tls.Config{
+			MinVersion:     tls.VersionTLS12,
+			GetCertificate: cert.get,
+			NextProtos:     []string{"h2", "http/1.1"},
+		})
+	}
+	if a.debug == nil {
+		if a.debug, err = net.Listen("tcp", a.cfg.DebugListen); err != nil {
+			return fmt.Errorf("opening debug_listen: %w", err)
+		}
+	}
+	return nil
+}
+
+// closeAll undoes what newApp opened.
+func (a *app) closeAll() error {
+	var errs []error
+	for _, l := range []net.Listener{a.desk, a.debug} {
+		if l != nil {
+			errs = append(errs, l.Close())
+		}
+	}
+	return errors.Join(append(errs, a.db.Close())...)
+}
+
+// Run starts every part, blocks until ctx ends, and ends them in this order:
+// SIP and ARI, engine, popper, hub, HTTP, store, debug.
+func (a *app) Run(ctx context.Context) (err error) {
+	l := newLifecycle(a.log, stopLimit)
+	defer func() { err = errors.Join(err, l.stop()) }()
+
+	a.serveHTTP(l, "debug", a.debug, debugHandler(a.registry, a.notReady))
+	l.onStop("store", func(context.Context) error { return a.db.Close() })
+	l.run("store upkeep", a.keepStore)
+	a.serveHTTP(l, "desk", a.desk, a.server.Handler())
+	l.onStop("desk streams", func(context.Context) error { a.hub.Close(); return nil })
+	l.run("popper", a.popper.Run)
+	l.run("engine", a.engine.Run)
+	for i, s := range a.sources {
+		l.run("ari "+a.cfg.PBXs[i].Name, s.Run)
+	}
+	if a.sip != nil {
+		l.run("sip", a.sip.Run)
+	}
+	a.log.Info("ringlink runs", "version", version(), "desk", a.cfg.ExternalURL.String(), "listen", a.desk.Addr().String(), "debug", a.debug.Addr().String())
+	err = l.wait(ctx)
+	a.log.Info("ringlink ends")
+	return err
+}
+
+func (a *app) serveHTTP(l *lifecycle, name string, on net.Listener, h http.Handler) {
+	srv := &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: headerTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelDebug), // what browsers and scanners do
+	}
+	l.run(name, func(ctx context.Context) error {
+		done := make(chan error, 1)
+		go func() { done <- srv.Serve(on) }()
+		select {
+		case err := <-done:
+			return err
+		case <-ctx.Done():
+		}
+		limit, cancel := context.WithTimeout(context.Background(), stopLimit/2)
+		defer cancel()
+		err := srv.Shutdown(limit)
+		if err != nil {
+			err = errors.Join(err, srv.Close())
+		}
+		<-done
+		return err
+	})
+}
+
+// notReady lists why the gateway cannot do its work now.
+func (a *app) notReady() []reason {
+	var list []reason
+	a.mu.Lock()
+	if a.store != (reason{}) {
+		list = append(list, a.store)
+	}
+	a.mu.Unlock()
+	for i, s := range a.sources {
+		if st := s.Status(); !st.Connected {
+			list = append(list, reason{Part: "ari " + a.cfg.PBXs[i].Name, Why: st.Reason, When: st.Since.UTC()})
+		}
+	}
+	return list
+}
+
+// keepStore waits for the database, brings its schema up to date, and then
+// keeps the engine told who uses which device and the store swept.
+func (a *app) keepStore(ctx context.Context) error {
+	retry := backoff.NewExponentialBackOff()
+	retry.InitialInterval, retry.MaxInterval = 200*time.Millisecond, 5*time.Second
+	_, err := backoff.Retry(ctx, func() (struct{}, error) {
+		err := a.db.Migrate(ctx)
+		if err != nil && !store.Unavailable(err) {
+			err = backoff.Permanent(err)
+		}
+		a.storeState(err)
+		return struct{}{}, err
+	}, backoff.WithBackOff(retry), backoff.WithMaxElapsedTime(0))
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return err
+	}
+	devices, sweep := time.NewTicker(devicesEvery), time.NewTicker(sweepEvery)
+	defer devices.Stop()
+	defer sweep.Stop()
+	for last := ""; ; {
+		last = a.tellDevices(ctx, last)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-devices.C:
+		case <-sweep.C:
+			if err := a.db.Sweep(ctx, time.Now().UTC()); err != nil && ctx.Err() == nil {
+				a.log.Warn("sweeping the store", "error", err)
+			}
+		}
+	}
+}
+
+// tellDevices hands the engine the devices if they are not those of last, and
+// returns what stands for them now.
+func (a *app) tellDevices(ctx context.Context, last string) string {
+	list, err := a.db.Devices(ctx)
+	if err == nil {
+		var names map[bridge.AgentID]string
+		if names, err = a.db.AgentNames(ctx); err == nil {
+			for id, name := range names {
+				a.names.Store(id, name)
+			}
+		}
+	}
+	if ctx.Err() != nil {
+		return last
+	}
+	a.storeState(err)
+	if err != nil {
+		return last
+	}
+	now := fmt.Sprint(list)
+	if now != last {
+		_ = a.engine.Deliver(ctx, bridge.Event{Kind: bridge.EventDevices, Received: time.Now(), Devices: list}) // only ctx ends it
+	}
+	return now
+}
+
+// storeState notes for /readyz whether the store answers, and logs each change
+// once.
+func (a *app) storeState(err error) {
+	a.mu.Lock()
+	was := a.store.Why
+	if err != nil {
+		a.store.Why = err.Error()
+		if was == "" {
+			a.store = reason{Part: "store", Why: err.Error(), When: time.Now().UTC()}
+		}
+	} else {
+		a.store = reason{}
+	}
+	a.mu.Unlock()
+	switch {
+	case err != nil && was != err.Error():
+		a.log.Error("the store does not answer", "error", err)
+	case err == nil && was != "":
+		a.log.Info("the store answers", "driver", a.db.Driver())
+	}
+}
+
+func (a *app) agentName(id bridge.AgentID) string {
+	if name, ok := a.names.Load(id); ok {
+		return name.(string)
+	}
+	return string(id)
+}
