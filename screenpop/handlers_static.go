@@ -1,0 +1,131 @@
+package screenpop
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"fmt"
+	"html/template"
+	"net/http"
+	"path"
+	"strings"
+	"time"
+)
+
+//go:embed web
+var web embed.FS
+
+// staticFiles are the embedded files that browsers may keep for a year, since
+// their names carry the hash of their content.
+type staticFiles struct {
+	byName map[string]staticFile // as they stand in web/
+	byPath map[string]staticFile // as they are served
+}
+
+type staticFile struct {
+	served string
+	kind   string
+	data   []byte
+}
+
+var staticKinds = map[string]string{
+	".css": "text/css; charset=utf-8",
+	".js":  "text/javascript; charset=utf-8",
+	".svg": "image/svg+xml",
+}
+
+func loadStaticFiles() (*staticFiles, error) {
+	files := &staticFiles{byName: map[string]staticFile{}, byPath: map[string]staticFile{}}
+	entries, err := web.ReadDir("web")
+	if err != nil {
+		return nil, fmt.Errorf("reading embedded files: %w", err)
+	}
+	for _, e := range entries {
+		ext := path.Ext(e.Name())
+		kind := staticKinds[ext]
+		if kind == "" {
+			continue
+		}
+		data, err := web.ReadFile("web/" + e.Name())
+		if err != nil {
+			return nil, fmt.Errorf("reading embedded files: %w", err)
+		}
+		sum := sha256.Sum256(data)
+		f := staticFile{kind: kind, data: data}
+		f.served = strings.TrimSuffix(e.Name(), ext) + "." + hex.EncodeToString(sum[:6]) + ext
+		files.byName[e.Name()] = f
+		files.byPath[f.served] = f
+	}
+	return files, nil
+}
+
+// address is the path by which a file of web/ is served.
+func (f *staticFiles) address(name string) (string, error) {
+	file, ok := f.byName[name]
+	if !ok {
+		return "", fmt.Errorf("no embedded file %q", name)
+	}
+	return "/static/" + file.served, nil
+}
+
+func (s *Server) handleStatic(w http.ResponseWriter, r *http.Request, _ visitor) error {
+	f, ok := s.files.byPath[r.PathValue("file")]
+	if !ok {
+		return &httpError{status: http.StatusNotFound, notice: "no_page"}
+	}
+	w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
+	w.Header().Set("Content-Type", f.kind)
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(f.data))
+	return nil
+}
+
+// pages are the parsed templates, each with the layout around it.
+type pages struct {
+	byName map[string]*template.Template
+}
+
+func loadPages(files *staticFiles) (*pages, error) {
+	layout, err := template.New("layout.html").Funcs(template.FuncMap{
+		"static": files.address,
+		"t": func(key string) (string, error) {
+			if text, ok := texts[key]; ok {
+				return text, nil
+			}
+			return "", fmt.Errorf("no text %q", key)
+		},
+	}).ParseFS(web, "web/layout.html")
+	if err != nil {
+		return nil, fmt.Errorf("parsing layout: %w", err)
+	}
+	p := &pages{byName: map[string]*template.Template{}}
+	for _, name := range []string{"login", "desk", "pop", "link", "signin", "standby", "notice"} {
+		page, err := layout.Clone()
+		if err == nil {
+			page, err = page.ParseFS(web, "web/"+name+".html")
+		}
+		if err != nil {
+			return nil, fmt.Errorf("parsing page %s: %w", name, err)
+		}
+		p.byName[name] = page
+	}
+	return p, nil
+}
+
+// render writes a page. It is made in memory first, so that a page is whole or
+// not there.
+func (p *pages) render(w http.ResponseWriter, r *http.Request, status int, name string, data any) error {
+	var b bytes.Buffer
+	if err := p.byName[name].ExecuteTemplate(&b, "layout.html", data); err != nil {
+		return fmt.Errorf("rendering page %s: %w", name, err)
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(status)
+	if r.Method == http.MethodHead {
+		return nil
+	}
+	if _, err := w.Write(b.Bytes()); err != nil {
+		return nil // the visitor has gone
+	}
+	return nil
+}
