@@ -236,6 +236,9 @@ func (h *Hub) keep(d *desk, v CallView) bool {
 		d.calls[i] = v
 		return true
 	}
+	if v.State == "ended" && !v.Since.After(h.o.Clock().Add(-WrapUp)) {
+		return false // its card has gone already
+	}
 	if len(d.calls) >= maxDeskCalls {
 		h.o.Metrics.deskDropped.Inc()
 		drop := 0

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -90,33 +91,166 @@ func (o *PopperOptions) setDefaults() {
 }
 
 // Popper turns the engine's effects into rows and pushes.
+//
+// One goroutine, the one in Run, owns the state of every live call and pop; it
+// never waits for the store or the directory. Two small pools of workers write
+// rows and ask the directory for it, and hand the answers back. What a pop
+// still owes the store is kept with the pop, one write at a time and in order,
+// until the store has it: while the store is away pops go on, and the rows
+// follow.
 type Popper struct {
-	o  PopperOptions
-	mu sync.Mutex
+	o    PopperOptions
+	box  mailbox
+	done chan struct{} // closed when Run has returned
+
+	// Below: owned by Run's goroutine.
+	calls map[bridge.CallID]*liveCall
+	pops  map[bridge.PopID]*livePop
+	rows  rowQueue
+	asks  askQueue
 }
 
 // NewPopper checks the options and starts nothing.
 func NewPopper(o PopperOptions) (*Popper, error) {
-	return nil, fmt.Errorf("popper is not built yet")
+	var errs []error
+	if o.Pops == nil {
+		errs = append(errs, errors.New("popper needs Pops"))
+	}
+	if o.Directory == nil {
+		errs = append(errs, errors.New("popper needs Directory"))
+	}
+	if o.Hub == nil {
+		errs = append(errs, errors.New("popper needs Hub"))
+	}
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
+	}
+	o.setDefaults()
+	p := &Popper{
+		o:     o,
+		done:  make(chan struct{}),
+		calls: make(map[bridge.CallID]*liveCall),
+		pops:  make(map[bridge.PopID]*livePop),
+	}
+	p.box = mailbox{limit: o.Queue, wake: make(chan struct{}, 1), metrics: o.Metrics}
+	return p, nil
 }
 
-// Handle takes an effect of the engine and never blocks.
-func (p *Popper) Handle(e bridge.Effect) {}
+// Handle takes an effect of the engine and never blocks. With the queue full
+// an effect is folded into the waiting one that it replaces where there is
+// one; a new ringing notice is dropped; all else is kept beyond the bound,
+// because a lost end would leave a ghost on a desk: those are at most a few for
+// each call that the engine itself keeps. Each case is counted.
+func (p *Popper) Handle(e bridge.Effect) { p.box.put(e) }
 
-// Run serves until the context ends.
-func (p *Popper) Run(ctx context.Context) error { return nil }
-
-// Shown says that a desk of the agent drew the pop.
-func (p *Popper) Shown(ctx context.Context, agent bridge.AgentID, id bridge.PopID) error {
-	return ErrStopped
+// Run serves until the context ends, then writes what is left for at most
+// DrainTimeout, and returns nil. It may be called once.
+func (p *Popper) Run(ctx context.Context) error {
+	io, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var workers sync.WaitGroup
+	p.rows.jobs = make(chan func(context.Context), p.o.Workers)
+	p.asks.jobs = make(chan func(context.Context), p.o.Workers)
+	for _, jobs := range []chan func(context.Context){p.rows.jobs, p.asks.jobs} {
+		for range p.o.Workers {
+			workers.Go(func() {
+				for job := range jobs {
+					job(io)
+				}
+			})
+		}
+	}
+	defer func() {
+		p.box.close()
+		close(p.done)
+		cancel()
+		close(p.rows.jobs)
+		close(p.asks.jobs)
+		workers.Wait()
+	}()
+	for {
+		select {
+		case <-ctx.Done():
+			p.drain()
+			return nil
+		case <-p.box.wake:
+			p.step()
+		}
+	}
 }
 
-// Acknowledge says that the agent opened the pop or put it away.
-func (p *Popper) Acknowledge(ctx context.Context, agent bridge.AgentID, id bridge.PopID) error {
-	return ErrStopped
+// step does what waits in the mailbox, then hands out what became due.
+func (p *Popper) step() {
+	effects, posts := p.box.take()
+	for _, post := range posts {
+		p.guard("post", post)
+	}
+	for i := range effects {
+		p.guard("effect", func() { p.apply(&effects[i]) })
+	}
+	p.dispatchAsks()
+	p.dispatchRows()
+	p.o.Metrics.backlog.Set(float64(p.rows.owing))
 }
 
-// Pop returns the agent's pop, or ErrNotFound.
-func (p *Popper) Pop(ctx context.Context, agent bridge.AgentID, id bridge.PopID) (Pop, error) {
-	return Pop{}, ErrStopped
+// guard keeps one bad call from ending all others.
+func (p *Popper) guard(what string, f func()) {
+	defer func() {
+		if r := recover(); r != nil {
+			// The value may hold personal data: only its type is logged.
+			p.o.Logger.Error("recovering from a panic in the popper", "while", what, "type", fmt.Sprintf("%T", r), "stack", string(debug.Stack()))
+		}
+	}()
+	f()
 }
+
+// drain ends what waits for a desk and gives the store DrainTimeout to take
+// what it is owed. Pops of running calls stay as they are: after a restart the
+// engine offers them again and the row is found.
+func (p *Popper) drain() {
+	p.step()
+	for _, lp := range p.pops {
+		if lp.final != nil {
+			p.graceOver(lp)
+		}
+	}
+	p.step()
+	limit := time.NewTimer(p.o.DrainTimeout)
+	defer limit.Stop()
+	for p.rows.owing > 0 || p.rows.busy > 0 {
+		select {
+		case <-p.box.wake:
+			p.step()
+		case <-limit.C:
+			p.o.Metrics.rowsLost.Add(float64(p.rows.owing))
+			p.o.Logger.Error("stopping with pops that the store never took", "pops", p.rows.owing)
+			p.stopTimers()
+			return
+		}
+	}
+	p.stopTimers()
+}
+
+// stopTimers keeps timers from firing into a mailbox that nobody empties.
+func (p *Popper) stopTimers() {
+	for _, lp := range p.pops {
+		lp.stopTimers()
+	}
+	for _, c := range p.calls {
+		stop(c.retry)
+	}
+	stop(p.rows.retry)
+}
+
+// after posts f to the loop when d is over.
+func (p *Popper) after(d time.Duration, f func()) *time.Timer {
+	return time.AfterFunc(d, func() { p.box.post(f) })
+}
+
+func stop(t *time.Timer) {
+	if t != nil {
+		t.Stop()
+	}
+}
+
+// now is the loop's time. It keeps the monotonic reading for durations.
+func (p *Popper) now() time.Time { return p.o.Clock() }
