@@ -1,0 +1,126 @@
+package lab
+
+import (
+	"testing"
+)
+
+// movingFlows lists the flows in which a call moves from one agent to another, or is joined.
+func movingFlows() []Flow {
+	both := []string{"PJSIP/101", "PJSIP/102"}
+	return []Flow{
+		{Name: "blind_transfer_refer", Text: "dials 5000, 101 answers and REFERs to 102, who answers", Pops: both, Caller: flowCaller, Dialled: "5000", Run: blindByREFER},
+		{Name: "blind_transfer_code", Text: "dials 5000, 101 answers and keys ## 102, who answers", Pops: both, Caller: flowCaller, Dialled: "5000", Run: blindByCode},
+		{Name: "blind_transfer_back", Text: "dials 5000, 101 answers and REFERs to 102, who answers and REFERs back to 101, who answers", Pops: append(both, "PJSIP/101"), Caller: flowCaller, Dialled: "5000", Run: blindAndBack},
+		{Name: "attended_transfer_code", Text: "dials 5000, 101 answers, keys *2 102, 102 answers, 101 hangs up", Pops: both, Caller: flowCaller, Dialled: "5000", Run: attendedByCode},
+		{Name: "pickup_group", Text: "dials 5000, 101 rings, 102 dials *8", Pops: []string{"PJSIP/102"}, Caller: flowCaller, Dialled: "5000", Run: pickup("*8")},
+		{Name: "pickup_directed", Text: "dials 5000, 101 rings, 102 dials *8101", Pops: []string{"PJSIP/102"}, Caller: flowCaller, Dialled: "5000", Run: pickup("*8101")},
+		{Name: "park_retrieve", Text: "dials 5000, 101 answers and parks the caller by ## 700, 102 dials 701", Pops: both, Caller: flowCaller, Dialled: "5000", Run: park},
+		{Name: "spy", Text: "dials 5000, 101 answers, 103 spies by 5021", Pops: []string{"PJSIP/101"}, Caller: flowCaller, Dialled: "5000", Run: spy},
+		{Name: "conference", Text: "dials 5020 (ConfBridge), 101 joins, then 103", Pops: []string{"PJSIP/101"}, Caller: flowCaller, Dialled: "5020", Run: conference},
+	}
+}
+
+func blindByREFER(tb testing.TB, s *Site) {
+	c := s.call(tb, "5000")
+	s.answer(tb, "101")
+	s.Phones["101"].Transfer("102")
+	s.answer(tb, "102")
+	c.Hangup()
+	s.Phones["102"].WaitClosed(tb.Context())
+	s.Stream.Quiet(tb.Context())
+}
+
+func blindByCode(tb testing.TB, s *Site) {
+	c := s.call(tb, "5000")
+	s.answer(tb, "101")
+	s.Phones["101"].DTMF("##")
+	s.await(tb, "ChannelHold", "PJSIP/101") // Asterisk takes the number from here on
+	s.Phones["101"].DTMF("102")
+	s.answer(tb, "102")
+	c.Hangup()
+	s.Phones["102"].WaitClosed(tb.Context())
+	s.Stream.Quiet(tb.Context())
+}
+
+func blindAndBack(tb testing.TB, s *Site) {
+	c := s.call(tb, "5000")
+	s.answer(tb, "101")
+	s.Phones["101"].Transfer("102")
+	s.Phones["101"].WaitClosed(tb.Context())
+	s.answer(tb, "102")
+	s.Phones["102"].Transfer("101")
+	s.answer(tb, "101")
+	c.Hangup()
+	s.Phones["101"].WaitClosed(tb.Context())
+	s.Stream.Quiet(tb.Context())
+}
+
+func attendedByCode(tb testing.TB, s *Site) {
+	c := s.call(tb, "5000")
+	s.answer(tb, "101")
+	s.Phones["101"].DTMF("*2")
+	s.await(tb, "ChannelHold", "PJSIP/101") // Asterisk takes the number from here on
+	s.Phones["101"].DTMF("102")
+	s.answer(tb, "102")
+	s.Phones["101"].Hangup()
+	s.await(tb, "BridgeAttendedTransfer", "")
+	// The Local pair of the consultation is optimised away: 102 enters the caller's bridge.
+	s.connected(tb, "PJSIP/102")
+	c.Hangup()
+	s.Phones["102"].WaitClosed(tb.Context())
+	s.Stream.Quiet(tb.Context())
+}
+
+func pickup(code string) func(testing.TB, *Site) {
+	return func(tb testing.TB, s *Site) {
+		c := s.call(tb, "5000")
+		s.Phones["101"].WaitRinging(tb.Context())
+		s.Phones["102"].Dial(code)
+		s.connected(tb, "PJSIP/102")
+		s.Phones["101"].WaitClosed(tb.Context())
+		c.Hangup()
+		s.Phones["102"].WaitClosed(tb.Context())
+		s.Stream.Quiet(tb.Context())
+	}
+}
+
+func park(tb testing.TB, s *Site) {
+	c := s.call(tb, "5000")
+	s.answer(tb, "101")
+	s.Phones["101"].DTMF("##")
+	s.await(tb, "ChannelHold", "PJSIP/101")
+	s.Phones["101"].DTMF("700")
+	s.connected(tb, "PJSIP/anonymous") // alone, in the parking bridge
+	s.Phones["101"].WaitClosed(tb.Context())
+	s.Phones["102"].Dial("701")
+	s.connected(tb, "PJSIP/102")
+	c.Hangup()
+	s.Phones["102"].WaitClosed(tb.Context())
+	s.Stream.Quiet(tb.Context())
+}
+
+func spy(tb testing.TB, s *Site) {
+	c := s.call(tb, "5000")
+	s.answer(tb, "101")
+	s.Phones["103"].Dial("5021")
+	s.Phones["103"].WaitEstablished(tb.Context())
+	c.Hangup()
+	s.Phones["101"].WaitClosed(tb.Context())
+	// With the E option the spy's call ends with the call that it spied on.
+	s.Phones["103"].WaitClosed(tb.Context())
+	s.Stream.Quiet(tb.Context())
+}
+
+func conference(tb testing.TB, s *Site) {
+	c := s.call(tb, "5020")
+	s.connected(tb, "PJSIP/anonymous")
+	for _, number := range []string{"101", "103"} {
+		s.Phones[number].Dial("5020")
+		s.connected(tb, "PJSIP/"+number)
+	}
+	for _, number := range []string{"103", "101"} {
+		s.Phones[number].Hangup()
+	}
+	c.Hangup()
+	s.Stream.Quiet(tb.Context())
+}
