@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"html/template"
+	"io/fs"
 	"net/http"
 	"path"
 	"strings"
@@ -35,6 +36,10 @@ var staticKinds = map[string]string{
 	".svg": "image/svg+xml",
 }
 
+// deskParts are the parts of the desk's script. They are one module: put
+// together here, since names with a hash can't be written into imports.
+const deskParts = "web/desk/*.js"
+
 func loadStaticFiles() (*staticFiles, error) {
 	files := &staticFiles{byName: map[string]staticFile{}, byPath: map[string]staticFile{}}
 	entries, err := web.ReadDir("web")
@@ -42,8 +47,7 @@ func loadStaticFiles() (*staticFiles, error) {
 		return nil, fmt.Errorf("reading embedded files: %w", err)
 	}
 	for _, e := range entries {
-		ext := path.Ext(e.Name())
-		kind := staticKinds[ext]
+		kind := staticKinds[path.Ext(e.Name())]
 		if kind == "" {
 			continue
 		}
@@ -51,13 +55,31 @@ func loadStaticFiles() (*staticFiles, error) {
 		if err != nil {
 			return nil, fmt.Errorf("reading embedded files: %w", err)
 		}
-		sum := sha256.Sum256(data)
-		f := staticFile{kind: kind, data: data}
-		f.served = strings.TrimSuffix(e.Name(), ext) + "." + hex.EncodeToString(sum[:6]) + ext
-		files.byName[e.Name()] = f
-		files.byPath[f.served] = f
+		files.add(e.Name(), kind, data)
 	}
+	parts, err := fs.Glob(web, deskParts)
+	if err != nil {
+		return nil, fmt.Errorf("reading embedded files: %w", err)
+	}
+	var desk []byte
+	for _, name := range parts {
+		data, err := web.ReadFile(name)
+		if err != nil {
+			return nil, fmt.Errorf("reading embedded files: %w", err)
+		}
+		desk = append(desk, data...)
+	}
+	files.add("desk.js", staticKinds[".js"], desk)
 	return files, nil
+}
+
+func (f *staticFiles) add(name, kind string, data []byte) {
+	ext := path.Ext(name)
+	sum := sha256.Sum256(data)
+	file := staticFile{kind: kind, data: data}
+	file.served = strings.TrimSuffix(name, ext) + "." + hex.EncodeToString(sum[:6]) + ext
+	f.byName[name] = file
+	f.byPath[file.served] = file
 }
 
 // address is the path by which a file of web/ is served.
