@@ -60,9 +60,9 @@ func checkFaults(t *testing.T, err error, text []byte) {
 	if len(faults) != strings.Count(err.Error(), "\n")+1 {
 		t.Errorf("%d faults, but other errors too, or line ends within them:\n%v", len(faults), err)
 	}
-	last := 0
+	last, lines := 0, strings.Count(string(text), "\n")+strings.Count(string(text), "\r")+1 // YAML ends a line at a lone CR too
 	for _, f := range faults {
-		if f.Line < last || f.Line > strings.Count(string(text), "\n")+1 {
+		if f.Line < last || f.Line > lines {
 			t.Errorf("line %d is out of order or not in the file: %v", f.Line, f)
 		}
 		if f.File == "" || f.Problem == "" || f.Advice == "" {

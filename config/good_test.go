@@ -230,6 +230,10 @@ func TestTooManyValues(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "more than 100000 values") {
 		t.Errorf("error is %.200v", err)
 	}
+	_, err = Parse("x", bytes.Repeat([]byte("["), 100_000), "/", password)
+	if err == nil || !strings.Contains(err.Error(), "open brackets") {
+		t.Errorf("error is %.200v", err)
+	}
 	_, err = Parse("x", bytes.Repeat([]byte("#"), maxFileSize+1), "/", password)
 	if err == nil || !strings.Contains(err.Error(), "larger than") {
 		t.Errorf("error is %.200v", err)
@@ -266,5 +270,13 @@ func TestFaultsOfOthers(t *testing.T) {
 	}
 	if f.Error() != "x: p" || Faults(f)[0] != f || Faults(nil) != nil {
 		t.Errorf("fault is %v", f)
+	}
+}
+
+// TestLinesOfWindowsFiles: an editor counts CR LF as one line end.
+func TestLinesOfWindowsFiles(t *testing.T) {
+	_, err := Parse("x", []byte(strings.ReplaceAll("\ufeff# comment\n"+minimal+"bogus: 1\n", "\n", "\r\n")), "/", password)
+	if fs := Faults(err); len(fs) != 1 || fs[0].Line != 10 {
+		t.Errorf("error is %v", err)
 	}
 }

@@ -16,7 +16,10 @@ import (
 )
 
 // maxFileSize bounds a configuration file, in bytes.
-const maxFileSize = 1 << 20
+const maxFileSize = 256 << 10
+
+// maxNesting bounds the brackets that are open at once: goccy's time grows with the square of it.
+const maxNesting = 1000
 
 // Load reads the configuration file at path. Relative paths in it are relative to its folder; env finds
 // environment variables, os.LookupEnv when it is nil. Every fault of the file is in the error, a *Fault each
@@ -83,11 +86,18 @@ func (l *loader) load(data []byte) (*Config, error) {
 // parse returns the root of the YAML text, nil for an empty one.
 func (l *loader) parse(data []byte) (body ast.Node, ok bool) {
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
+	data = bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n")) // goccy 1.19.2 counts the end of a comment twice
 	if len(data) > maxFileSize {
 		l.add(0, "", fmt.Sprintf("is larger than %d bytes", maxFileSize), "name the right file")
 		return nil, false
 	}
+	depth := 0
 	for i, line := range bytes.Split(data, []byte("\n")) {
+		depth += bytes.Count(line, []byte("[")) + bytes.Count(line, []byte("{")) - bytes.Count(line, []byte("]")) - bytes.Count(line, []byte("}"))
+		if depth > maxNesting {
+			l.add(i+1, "", "has too many open brackets", "close each [ and {")
+			return nil, false
+		}
 		if !utf8.Valid(line) || bytes.IndexByte(line, 0) >= 0 {
 			l.add(i+1, "", "is not UTF-8 text", "save the file as UTF-8")
 			return nil, false
