@@ -85,9 +85,9 @@ func NewPasswords(o PasswordOptions) *Passwords {
 	}
 }
 
-// Hash returns the password's hash in PHC form with a fresh salt. It
+// HashPassword returns the password's hash in PHC form with a fresh salt. It
 // waits for a free slot until the context ends.
-func (p *Passwords) Hash(ctx context.Context, password string) (string, error) {
+func (p *Passwords) HashPassword(ctx context.Context, password string) (string, error) {
 	if password == "" || len(password) > maxPasswordBytes {
 		return "", fmt.Errorf("password has %d bytes: 1 to %d are allowed", len(password), maxPasswordBytes)
 	}
@@ -104,12 +104,12 @@ func (p *Passwords) Hash(ctx context.Context, password string) (string, error) {
 	return h.String(), nil
 }
 
-// Verify tells whether the password has that hash, and whether the
+// VerifyPassword tells whether the password has that hash, and whether the
 // hash should be made anew because the parameters have changed since. An empty
 // hash, as of a user who does not exist, takes the same time and never
 // matches. ErrPasswordHash says that the hash itself is unusable; that too
 // takes the time of a check.
-func (p *Passwords) Verify(ctx context.Context, hash, password string) (ok, rehash bool, err error) {
+func (p *Passwords) VerifyPassword(ctx context.Context, hash, password string) (ok, rehash bool, err error) {
 	h, fault := p.dummy, error(nil)
 	if hash != "" {
 		if h, fault = parseArgonHash(hash); fault != nil {
@@ -182,20 +182,4 @@ func parseArgonHash(s string) (argonHash, error) {
 		return h, ErrPasswordHash
 	}
 	return h, nil
-}
-
-// passwords is the process's own: what it bounds is the memory of the process,
-// 19 MiB for each hash at once, so that one for each caller would bound nothing.
-var passwords = NewPasswords(PasswordOptions{})
-
-// HashPassword is Passwords.Hash with the default parameters.
-func HashPassword(password string) (string, error) {
-	return passwords.Hash(context.Background(), password)
-}
-
-// VerifyPassword is Passwords.Verify with the default parameters, within the
-// bound of the whole process.
-func VerifyPassword(ctx context.Context, hash, password string) (bool, error) {
-	ok, _, err := passwords.Verify(ctx, hash, password)
-	return ok, err
 }

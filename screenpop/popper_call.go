@@ -12,7 +12,7 @@ type liveCall struct {
 	id      bridge.CallID
 	facts   bridge.Facts
 	adopted bridge.Facts // what only another replica's row knew
-	ringing map[bridge.AgentID]*notice
+	ringing map[bridge.AgentID]*ringNotice
 	pops    map[bridge.PopID]*livePop
 	over    bool // the engine has ended it
 
@@ -24,8 +24,8 @@ type liveCall struct {
 	retry       *time.Timer
 }
 
-// notice is a call that rings on an agent's device.
-type notice struct {
+// ringNotice is a call that rings on an agent's device.
+type ringNotice struct {
 	device   bridge.Device
 	since    time.Time
 	late     bool
@@ -103,7 +103,7 @@ func (p *Popper) apply(e *bridge.Effect) {
 func (p *Popper) call(id bridge.CallID) *liveCall {
 	c := p.calls[id]
 	if c == nil {
-		c = &liveCall{id: id, ringing: make(map[bridge.AgentID]*notice), pops: make(map[bridge.PopID]*livePop)}
+		c = &liveCall{id: id, ringing: make(map[bridge.AgentID]*ringNotice), pops: make(map[bridge.PopID]*livePop)}
 		p.calls[id] = c
 	}
 	return c

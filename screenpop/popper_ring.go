@@ -18,7 +18,7 @@ func (p *Popper) rings(e *bridge.Effect) {
 		}
 	}
 	p.learn(c, e.Facts)
-	r := &notice{device: e.Device, since: e.At, late: e.Late}
+	r := &ringNotice{device: e.Device, since: e.At, late: e.Late}
 	c.ringing[e.Agent] = r
 	p.o.Hub.Publish(e.Agent, ringingView(c, r))
 }
@@ -40,7 +40,7 @@ func (p *Popper) quiet(e *bridge.Effect) {
 	}
 }
 
-func (p *Popper) hush(c *liveCall, agent bridge.AgentID, r *notice, cause string, at time.Time) {
+func (p *Popper) hush(c *liveCall, agent bridge.AgentID, r *ringNotice, cause string, at time.Time) {
 	delete(c.ringing, agent)
 	p.o.Hub.Publish(agent, quietView(c, r, cause, at))
 }

@@ -34,14 +34,14 @@ func (p *Popper) view(lp *livePop) CallView {
 }
 
 // ringingView is the notice of a call that rings on an agent's device.
-func ringingView(c *liveCall, r *notice) CallView {
+func ringingView(c *liveCall, r *ringNotice) CallView {
 	v := factsView(c.id, c.facts, c.foundNow())
 	v.State, v.Since, v.Device, v.Late = "ringing", r.since.UTC(), clean(r.device.Endpoint), r.late
 	return v
 }
 
 // quietView is the notice that it rings no more.
-func quietView(c *liveCall, r *notice, cause string, at time.Time) CallView {
+func quietView(c *liveCall, r *ringNotice, cause string, at time.Time) CallView {
 	v := ringingView(c, r)
 	v.State, v.Since, v.Cause = "ended", at.UTC(), cause
 	return v
