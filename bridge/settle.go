@@ -232,8 +232,10 @@ func (s *State) refresh(k *call) {
 // they ring no more.
 func (s *State) reviewRinging(k *call) {
 	for i := len(k.ringing) - 1; i >= 0; i-- {
-		if r := k.ringing[i]; !s.rings(k, r.leg) {
-			if next := s.ringsToo(k, r.agent); next != nil {
+		r := k.ringing[i]
+		took := s.tookUp(k, r.agent)
+		if took || !s.rings(k, r.leg) {
+			if next := s.ringsToo(k, r.agent); next != nil && !took {
 				k.ringing[i].leg = next
 				continue
 			}
@@ -246,14 +248,14 @@ func (s *State) reviewRinging(k *call) {
 			continue
 		}
 		agent, ok := s.agents[Device{k.pbx, leg.endpoint}]
-		if !ok || slices.ContainsFunc(k.ringing, func(r ring) bool { return r.agent == agent }) {
+		if !ok || s.tookUp(k, agent) || slices.ContainsFunc(k.ringing, func(r ring) bool { return r.agent == agent }) {
 			continue
 		}
 		k.rang = true
 		k.ringing = append(k.ringing, ring{agent, leg})
 		s.emit(k, Effect{Kind: EffectRinging, Agent: agent, Device: Device{k.pbx, leg.endpoint}})
 	}
-	k.rung = slices.DeleteFunc(k.rung, func(c *channel) bool { return c.gone || c.up })
+	k.rung = slices.DeleteFunc(k.rung, func(c *channel) bool { return c.gone })
 }
 
 // rings reports whether a leg rings because the caller was put through to it:
@@ -290,9 +292,17 @@ func (s *State) ringsToo(k *call, agent AgentID) *channel {
 	return nil
 }
 
+// tookUp reports whether a device of the agent that was dialled for the call
+// is up: the agent's other devices matter no more.
+func (s *State) tookUp(k *call, agent AgentID) bool {
+	return slices.ContainsFunc(k.rung, func(c *channel) bool {
+		return c.up && !c.gone && s.agents[Device{k.pbx, c.endpoint}] == agent
+	})
+}
+
 func (s *State) whyQuiet(k *call, r ring) string {
 	switch {
-	case r.leg.up || k.turn != nil && k.turn.agent == r.agent && !k.turn.left:
+	case s.tookUp(k, r.agent) || k.turn != nil && k.turn.agent == r.agent && !k.turn.left:
 		return "answered"
 	case r.leg.cause == 26 || k.turn != nil && !k.turn.left:
 		return "answered_elsewhere"
