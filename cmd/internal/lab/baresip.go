@@ -69,6 +69,7 @@ func startBaresip(tb testing.TB, name string) *baresip {
 ctrl_tcp_listen 127.0.0.1:%d
 net_interface 127.0.0.1
 rtp_ports 25000-29999
+statmode_default off
 audio_player aubridge,nil
 audio_source aubridge,nil
 audio_alert aubridge,nil

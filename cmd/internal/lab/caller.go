@@ -3,6 +3,7 @@ package lab
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 )
 
@@ -60,9 +61,7 @@ func (c *Caller) watch() {
 	for {
 		c.b.mu.Lock()
 		over, changed := c.b.lost != nil, c.b.changed
-		for _, e := range c.b.events {
-			over = over || e.Type == "CALL_CLOSED"
-		}
+		over = over || slices.ContainsFunc(c.b.events, func(e phoneEvent) bool { return e.Type == "CALL_CLOSED" })
 		c.b.mu.Unlock()
 		if over {
 			return
@@ -83,8 +82,20 @@ func (c *Caller) DTMF(digits string) {
 	c.b.dtmf(digits)
 }
 
-// Hangup ends the call, or gives it up while it rings, and waits for the end.
+// Hangup ends the call and waits for the end. The call must have been answered,
+// by whatever: a hang-up that crosses the answer leaves baresip with a call that never ends.
 func (c *Caller) Hangup() {
+	c.b.tb.Helper()
+	c.b.wait(c.b.tb.Context(), "the answer, before hanging up", func() bool {
+		return slices.ContainsFunc(c.b.events, func(e phoneEvent) bool {
+			return e.Type == "CALL_ESTABLISHED" || e.Type == "CALL_CLOSED"
+		})
+	})
+	c.GiveUp()
+}
+
+// GiveUp ends a call that has not been answered and waits for the end.
+func (c *Caller) GiveUp() {
 	c.b.tb.Helper()
 	select {
 	case <-c.done:
@@ -93,12 +104,7 @@ func (c *Caller) Hangup() {
 	}
 	c.b.command("hangup", "")
 	c.b.wait(c.b.tb.Context(), "the call's end", func() bool {
-		select {
-		case <-c.done:
-			return true
-		default:
-			return false
-		}
+		return slices.ContainsFunc(c.b.events, func(e phoneEvent) bool { return e.Type == "CALL_CLOSED" })
 	})
 }
 

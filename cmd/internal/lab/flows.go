@@ -139,7 +139,7 @@ func localOptimised(tb testing.TB, s *Site) {
 func unanswered(tb testing.TB, s *Site) {
 	c := s.call(tb, "5000")
 	s.Phones["101"].WaitRinging(tb.Context())
-	c.Hangup()
+	c.GiveUp()
 	s.Phones["101"].WaitClosed(tb.Context())
 	s.Stream.Quiet(tb.Context())
 }

@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"strings"
 	"testing"
 )
 
@@ -46,8 +47,8 @@ func blindAndBack(tb testing.TB, s *Site) {
 	c := s.call(tb, "5000")
 	s.answer(tb, "101")
 	s.Phones["101"].Transfer("102")
-	s.Phones["101"].WaitClosed(tb.Context())
 	s.answer(tb, "102")
+	s.Phones["101"].WaitClosed(tb.Context())
 	s.Phones["102"].Transfer("101")
 	s.answer(tb, "101")
 	c.Hangup()
@@ -62,6 +63,10 @@ func attendedByCode(tb testing.TB, s *Site) {
 	s.await(tb, "ChannelHold", "PJSIP/101") // Asterisk takes the number from here on
 	s.Phones["101"].DTMF("102")
 	s.answer(tb, "102")
+	// The transferer's own side of the Local pair is answered last; hanging up before that gives the transfer up.
+	s.Stream.Wait(tb.Context(), "the consultation's answer", func(e Event) bool {
+		return e.Type == "Dial" && e.DialStatus == "ANSWER" && strings.HasPrefix(e.Peer.Name, "Local/")
+	})
 	s.Phones["101"].Hangup()
 	s.await(tb, "BridgeAttendedTransfer", "")
 	// The Local pair of the consultation is optimised away: 102 enters the caller's bridge.
@@ -103,7 +108,7 @@ func spy(tb testing.TB, s *Site) {
 	c := s.call(tb, "5000")
 	s.answer(tb, "101")
 	s.Phones["103"].Dial("5021")
-	s.Phones["103"].WaitEstablished(tb.Context())
+	s.Phones["103"].WaitAudio(tb.Context()) // ARI does not say when a spy listens; the spy does
 	c.Hangup()
 	s.Phones["101"].WaitClosed(tb.Context())
 	// With the E option the spy's call ends with the call that it spied on.

@@ -107,7 +107,7 @@ func TestRestart(t *testing.T) {
 	s := lab.Listen(t, a, "lab-restart")
 	c := lab.Call(t, a, lab.CallOptions{From: "+12025550103", To: "5000"})
 	p.WaitRinging(t.Context())
-	c.Hangup()
+	c.GiveUp()
 	s.Quiet(t.Context())
 }
 

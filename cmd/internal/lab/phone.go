@@ -69,6 +69,12 @@ func (p *Phone) WaitEstablished(ctx context.Context) {
 	p.next(ctx, "CALL_ESTABLISHED")
 }
 
+// WaitAudio waits until it hears something: the first RTP packet of its call.
+func (p *Phone) WaitAudio(ctx context.Context) {
+	p.b.tb.Helper()
+	p.next(ctx, "CALL_RTPESTAB")
+}
+
 // Hangup ends its call and waits until it has ended.
 func (p *Phone) Hangup() {
 	p.b.tb.Helper()
@@ -94,7 +100,7 @@ func (p *Phone) Resume() {
 	p.b.command("resume", "")
 }
 
-// Transfer sends a REFER to an extension: a blind transfer.
+// Transfer sends a REFER to an extension: a blind transfer. Its own call ends when the target answers.
 func (p *Phone) Transfer(extension string) {
 	p.b.tb.Helper()
 	p.b.command("transfer", "sip:"+extension+"@"+p.asterisk.SIPAddr())
