@@ -62,10 +62,15 @@ func attendedByCode(tb testing.TB, s *Site) {
 	s.Phones["101"].DTMF("*2")
 	s.await(tb, "ChannelHold", "PJSIP/101") // Asterisk takes the number from here on
 	s.Phones["101"].DTMF("102")
-	s.answer(tb, "102")
-	// The transferer's own side of the Local pair is answered last; hanging up before that gives the transfer up.
-	s.Stream.Wait(tb.Context(), "the consultation's answer", func(e Event) bool {
-		return e.Type == "Dial" && e.DialStatus == "ANSWER" && strings.HasPrefix(e.Peer.Name, "Local/")
+	s.Phones["102"].WaitRinging(tb.Context())
+	s.Phones["102"].Answer()
+	// Hanging up before the transferer's own side of the Local pair is answered
+	// gives the transfer up, and the two come in either order.
+	answered, bridged := false, false
+	s.Stream.Wait(tb.Context(), "the consultation", func(e Event) bool {
+		answered = answered || e.Type == "Dial" && e.DialStatus == "ANSWER" && strings.HasPrefix(e.Peer.Name, "Local/")
+		bridged = bridged || e.Type == "ChannelEnteredBridge" && e.Channel.Is("PJSIP/102")
+		return answered && bridged
 	})
 	s.Phones["101"].Hangup()
 	s.await(tb, "BridgeAttendedTransfer", "")

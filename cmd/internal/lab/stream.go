@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"os"
@@ -142,10 +143,29 @@ func (s *Stream) Wait(ctx context.Context, what string, match func(Event) bool) 
 		}
 		select {
 		case <-ctx.Done():
-			s.tb.Fatalf("waiting for %s: %v after %d events", what, ctx.Err(), next)
+			s.tb.Fatalf("waiting for %s: %v after %d events:\n%s", what, ctx.Err(), next, s.story())
 		case <-changed:
 		}
 	}
+}
+
+// story tells the events of the calls so far, a line each, without what is always there.
+func (s *Stream) story() string {
+	var b strings.Builder
+	for _, e := range s.Events() {
+		switch e.Type {
+		case "ChannelVarset", "ChannelDialplan", "DeviceStateChanged", "ContactStatusChange", "PeerStatusChange":
+			continue
+		}
+		fmt.Fprintf(&b, "%s %s%s", e.Type, e.DialStatus, e.Digit)
+		for _, c := range []*Channel{e.Channel, e.Caller, e.Peer} {
+			if c != nil {
+				fmt.Fprintf(&b, " %s %s", c.Name, c.State)
+			}
+		}
+		b.WriteByte('\n')
+	}
+	return b.String()
 }
 
 // Connected waits until a device's channel enters a bridge.
