@@ -45,7 +45,8 @@ func (p *Popper) hush(c *liveCall, agent bridge.AgentID, r *ringNotice, cause st
 	p.o.Hub.Publish(agent, quietView(c, r, cause, at))
 }
 
-// endUnknown ends a pop of before a restart, of which only the row is left.
+// endUnknown ends a pop of before a restart, of which only the row is left. It
+// expires if nobody saw it, which the store knows.
 func (p *Popper) endUnknown(e *bridge.Effect) {
 	c := p.call(e.Call)
 	c.facts = p.normal(c.id.PBX(), e.Facts)
@@ -55,10 +56,10 @@ func (p *Popper) endUnknown(e *bridge.Effect) {
 	c.pops[e.Pop], p.pops[e.Pop] = lp, lp
 	lp.end(e.At)
 	to := e.State
-	if to == "" {
-		to = bridge.PopEnded
+	if to == bridge.PopEnded || to == "" {
+		to = bridge.PopExpired
 	}
-	p.conclude(lp, step{to: to, cause: e.Cause, agent: e.To, at: e.At.UTC(), look: true})
+	p.conclude(lp, step{to: to, cause: e.Cause, agent: e.To, at: e.At.UTC()})
 }
 
 // callEnded closes the call and writes its one line into the log.

@@ -24,7 +24,6 @@ type step struct {
 	cause string
 	agent bridge.AgentID
 	at    time.Time
-	look  bool // the state before is not known: expired if nobody saw it
 }
 
 // rowQueue is what the store is owed. Run's goroutine owns it.
@@ -87,6 +86,9 @@ func (p *Popper) dispatchRows() {
 	}
 }
 
+// rowJob runs one write and hands its error to then, in the loop.
+type rowJob func(ctx context.Context, do func(context.Context) error, then func(error))
+
 // write makes the job of the pop's next write. The job has copies only.
 func (p *Popper) write(lp *livePop) func(context.Context) {
 	row := lp.pop
@@ -117,29 +119,34 @@ func (p *Popper) write(lp *livePop) func(context.Context) {
 				func(err error) { lp.stale = lp.stale || err != nil && !errors.Is(err, ErrNotFound) })
 		}
 	}
-	s := lp.steps[0]
+	return p.writeStep(lp, job)
+}
+
+// writeStep makes the job of the pop's next step. A pop that expired here may
+// have been seen by way of another replica: then the store does not let it
+// expire, and it is ended.
+func (p *Popper) writeStep(lp *livePop, job rowJob) func(context.Context) {
+	s, id := lp.steps[0], lp.pop.ID
 	return func(ctx context.Context) {
 		var moved bool
-		mode := row.Decision.Mode
+		to := s.to
 		job(ctx, func(ctx context.Context) (err error) {
-			if s.look {
-				is, err := p.o.Pops.PopByID(ctx, row.ID)
-				if err != nil {
-					return err
-				}
-				mode = is.Decision.Mode
-				if is.State == bridge.PopOffered && s.to == bridge.PopEnded {
-					s.to = bridge.PopExpired
-				}
+			moved, err = p.o.Pops.AdvancePop(ctx, id, to, s.cause, s.agent, s.at)
+			if to == bridge.PopExpired && !moved && err == nil {
+				to = bridge.PopEnded
+				moved, err = p.o.Pops.AdvancePop(ctx, id, to, s.cause, s.agent, s.at)
 			}
-			moved, err = p.o.Pops.AdvancePop(ctx, row.ID, s.to, s.cause, s.agent, s.at)
 			return err
 		}, func(err error) {
-			if moved && err == nil {
-				p.o.Metrics.pop(mode, popResult(s.to))
+			if err != nil && !errors.Is(err, ErrNotFound) {
+				return
 			}
-			if err == nil || errors.Is(err, ErrNotFound) {
-				lp.steps = lp.steps[1:]
+			lp.steps = lp.steps[1:]
+			if moved {
+				if to != s.to {
+					lp.pop.State = to
+				}
+				p.o.Metrics.pop(lp.pop.Decision.Mode, popResult(to))
 			}
 		})
 	}
