@@ -255,6 +255,29 @@ func (a *Asterisk) Get(ctx context.Context, path string, w io.Writer) error {
 	return err
 }
 
+// CDR waits for a row of its call records that holds text (a number, a unique
+// id) and returns it. Asterisk writes them a little after the call.
+func (a *Asterisk) CDR(text string) string {
+	a.tb.Helper()
+	ctx, cancel := context.WithTimeout(a.tb.Context(), cliTime)
+	defer cancel()
+	row := ""
+	a.poll(ctx, "a call record with "+text, func() bool {
+		data, err := os.ReadFile(filepath.Join(a.dir, "log", "cdr-csv", "Master.csv"))
+		if err != nil {
+			return false // not before the first call
+		}
+		for line := range strings.Lines(string(data)) {
+			if strings.Contains(line, text) && strings.HasSuffix(line, "\n") {
+				row = line
+				return true
+			}
+		}
+		return false
+	})
+	return row
+}
+
 // Kill ends it as kill -9 and a power cut do. Restart brings it back.
 //
 // Asterisk writes its database a second late, and a registration younger than

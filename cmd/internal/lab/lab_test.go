@@ -1,6 +1,7 @@
 package lab_test
 
 import (
+	"bytes"
 	"context"
 	"strings"
 	"testing"
@@ -126,5 +127,34 @@ func TestChromium(t *testing.T) {
 	blocked, err := chromedp.Run(ctx, chromedp.Evaluate[bool]("window.open('about:blank') === null"))
 	if err != nil || !blocked {
 		t.Errorf("a window opened without a click, %v", err)
+	}
+}
+
+// Several Asterisks at once, each as its options say.
+func TestSeveral(t *testing.T) {
+	bare := lab.StartAsterisk(t, lab.Options{SystemName: "pbx2", NoChannelVars: true})
+	off := lab.StartAsterisk(t, lab.Options{HTTPOff: true})
+	usual := lab.StartAsterisk(t, lab.Options{})
+	if err := off.Get(t.Context(), "/ari/asterisk/ping", nil); err == nil {
+		t.Error("ARI answers where HTTP is off")
+	}
+	for _, c := range []struct {
+		a      *lab.Asterisk
+		prefix string
+		vars   bool
+	}{{bare, "pbx2-", false}, {usual, "lab-", true}} {
+		s := lab.Listen(t, c.a, "lab-several")
+		lab.Call(t, c.a, lab.CallOptions{From: "+12025550104", To: "5013"}).Hangup()
+		s.Quiet(t.Context())
+		first := s.Events()[0]
+		if !strings.HasPrefix(first.Channel.ID, c.prefix) {
+			t.Errorf("channel id %s does not begin with %s", first.Channel.ID, c.prefix)
+		}
+		if got := bytes.Contains(first.Raw, []byte(`"CHANNEL(linkedid)"`)); got != c.vars {
+			t.Errorf("%s: channelvars in the event: %v, want %v", c.prefix, got, c.vars)
+		}
+	}
+	if row := usual.CDR("+12025550104"); !strings.Contains(row, `"5013"`) {
+		t.Errorf("the CDR does not name the number dialled: %s", row)
 	}
 }
