@@ -81,7 +81,6 @@ func (a *app) makeScreenpop() (err error) {
 	m := screenpop.NewMetrics(a.registry)
 	a.hub = screenpop.NewHub(screenpop.HubOptions{
 		StreamsPerAgent: a.cfg.Limits.StreamsPerAgent,
-		WrapUp:          a.cfg.Pops.WrapUp,
 		AgentName:       a.agentName,
 		Metrics:         m,
 	})
@@ -275,7 +274,7 @@ func (a *app) keepStore(ctx context.Context) error {
 			return nil
 		case <-devices.C:
 		case <-sweep.C:
-			if err := a.db.Sweep(ctx, time.Now().UTC()); err != nil && ctx.Err() == nil {
+			if _, err := a.db.Sweep(ctx, time.Now().UTC()); err != nil && ctx.Err() == nil {
 				a.log.Warn("sweeping the store", "error", err)
 			}
 		}
