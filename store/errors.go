@@ -33,7 +33,7 @@ type result string
 const (
 	resultOK          result = "ok"
 	resultNotFound    result = "not_found"
-	resultRefused     result = "refused"     // a link that may not be redeemed
+	resultRefused     result = "refused"     // a link that may not be redeemed, a file with faults
 	resultConflict    result = "conflict"    // a constraint said no
 	resultBusy        result = "busy"        // another writer held the database for too long
 	resultTimeout     result = "timeout"     // the deadline passed
@@ -65,6 +65,9 @@ func classify(err error) result {
 		return resultRefused
 	case errors.Is(err, ErrExists):
 		return resultConflict
+	}
+	if _, ok := errors.AsType[*ImportError](err); ok {
+		return resultRefused
 	}
 	if e, ok := errors.AsType[*pq.Error](err); ok {
 		return classifyPostgres(e)
