@@ -112,10 +112,11 @@ func (p *Popper) call(id bridge.CallID) *liveCall {
 // offered begins a pop: its row is written and the directory asked side by
 // side, and whichever is last lets it go to the desk.
 func (p *Popper) offered(e *bridge.Effect) {
-	if p.pops[e.Pop] != nil {
-		return // said twice
+	if e.Call == "" || e.Pop == "" || e.Agent == "" || p.pops[e.Pop] != nil {
+		return // of nobody, or said twice
 	}
 	c := p.call(e.Call)
+	c.over = false
 	delete(c.ringing, e.Agent)
 	for agent, r := range c.ringing {
 		if r.answered { // and yet the caller is with another agent

@@ -96,6 +96,9 @@ func TestStoreAwayLoad(t *testing.T) {
 		time.Sleep(time.Minute)
 		h.store.Resume()
 		time.Sleep(20 * time.Second)
+		if calls, pops, err := h.popper.Live(t.Context()); calls != 0 || pops != 0 || err != nil {
+			t.Errorf("%d calls and %d pops are left in memory, %v", calls, pops, err)
+		}
 		if got := h.store.Len(); got != n {
 			t.Errorf("store has %d rows, want %d", got, n)
 		}

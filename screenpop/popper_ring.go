@@ -17,6 +17,7 @@ func (p *Popper) rings(e *bridge.Effect) {
 			return // a further device of the agent who has the caller
 		}
 	}
+	c.over = false
 	p.learn(c, e.Facts)
 	r := &ringNotice{device: e.Device, since: e.At, late: e.Late}
 	c.ringing[e.Agent] = r
@@ -48,10 +49,13 @@ func (p *Popper) hush(c *liveCall, agent bridge.AgentID, r *ringNotice, cause st
 // endUnknown ends a pop of before a restart, of which only the row is left. It
 // expires if nobody saw it, which the store knows.
 func (p *Popper) endUnknown(e *bridge.Effect) {
-	c := p.call(e.Call)
-	c.facts = p.normal(c.id.PBX(), e.Facts)
+	c := p.calls[e.Call]
+	if c == nil {
+		c = p.call(e.Call)
+		c.over = true // as far as is known; an offer or a ringing notice says otherwise
+	}
 	lp := &livePop{call: c, inserted: true, silent: true, pop: Pop{
-		ID: e.Pop, Call: e.Call, Agent: e.Agent, Device: e.Device, Facts: c.facts, State: bridge.PopShown,
+		ID: e.Pop, Call: e.Call, Agent: e.Agent, Device: e.Device, Facts: e.Facts, State: bridge.PopShown,
 	}}
 	c.pops[e.Pop], p.pops[e.Pop] = lp, lp
 	lp.end(e.At)
