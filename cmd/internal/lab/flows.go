@@ -111,6 +111,7 @@ func Flows() []Flow {
 		{Name: "local_optimised", Text: "dials 5005, Local/101@agents, which goes away after the answer", Pops: []string{"PJSIP/101"}, Caller: flowCaller, Dialled: "5005", Run: localOptimised},
 		{Name: "unanswered", Text: "dials 5000, 101 rings, the caller gives up", Caller: flowCaller, Dialled: "5000", Run: unanswered},
 		{Name: "anonymous", Text: "From is anonymous, dials 5000, 101 answers", Pops: []string{"PJSIP/101"}, Dialled: "5000", Run: anonymous},
+		{Name: "withheld_privacy_id", Text: "From is anonymous, P-Asserted-Identity has the number, Privacy: id; dials 5000, 101 answers", Pops: []string{"PJSIP/101"}, Dialled: "5000", Run: privacyID},
 		{Name: "ivr_queue", Text: "dials 5001, keys 1042#, a queue rings both, 102 answers and hangs up", Pops: []string{"PJSIP/102"}, Caller: flowCaller, CallNumber: "1042", Dialled: "5001", Run: ivrQueue},
 		{Name: "hold_resume", Text: "dials 5000, 101 answers, holds, resumes", Pops: []string{"PJSIP/101"}, Caller: flowCaller, Dialled: "5000", Run: holdResume},
 		{Name: "internal", Text: "101 dials 102, who answers", Run: internal},
@@ -146,6 +147,15 @@ func unanswered(tb testing.TB, s *Site) {
 
 func anonymous(tb testing.TB, s *Site) {
 	c := Call(tb, s.Asterisk, CallOptions{Anonymous: true, To: "5000"})
+	s.answer(tb, "101")
+	c.Hangup()
+	s.Phones["101"].WaitClosed(tb.Context())
+	s.Stream.Quiet(tb.Context())
+}
+
+func privacyID(tb testing.TB, s *Site) {
+	c := CallWithHeaders(tb, s.Asterisk, CallOptions{Anonymous: true, To: "5000"},
+		"P-Asserted-Identity: <sip:"+flowCaller+"@example.com>", "Privacy: id")
 	s.answer(tb, "101")
 	c.Hangup()
 	s.Phones["101"].WaitClosed(tb.Context())

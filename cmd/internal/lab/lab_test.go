@@ -79,6 +79,28 @@ func TestSIPp(t *testing.T) {
 	}
 }
 
+func TestHeaders(t *testing.T) {
+	a := lab.StartAsterisk(t, lab.Options{})
+	p := lab.StartPhone(t, a, "101")
+	s := lab.Listen(t, a, "lab-headers")
+	c := lab.CallWithHeaders(t, a, lab.CallOptions{Anonymous: true, To: "5000"},
+		"P-Asserted-Identity: <sip:+12025550105@example.com>", "Privacy: id")
+	p.WaitRinging(t.Context())
+	p.Answer()
+	s.Connected(t.Context(), "PJSIP/101")
+	c.Hangup()
+	s.Quiet(t.Context())
+	e := s.Wait(t.Context(), "the trunk's end", func(e lab.Event) bool {
+		return e.Type == "ChannelDestroyed" && e.Channel.Is("PJSIP/anonymous")
+	})
+	if !bytes.Contains(e.Raw, []byte(c.CallID())) || !bytes.Contains(e.Raw, []byte(`"CALLERID(num-pres)":"prohib`)) {
+		t.Errorf("no Call-ID %s or no withheld number in %s", c.CallID(), e.Raw)
+	}
+	if e.Channel.Caller.Number != "+12025550105" {
+		t.Errorf("caller number %q, not that of the P-Asserted-Identity", e.Channel.Caller.Number)
+	}
+}
+
 func TestOutbound(t *testing.T) {
 	a := lab.StartAsterisk(t, lab.Options{})
 	s := lab.Listen(t, a, "lab-out")

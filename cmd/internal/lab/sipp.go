@@ -35,7 +35,7 @@ func StartUAS(tb testing.TB, a *Asterisk, where UAS, answerAfter time.Duration) 
 	tb.Helper()
 	port := a.base + int(where)
 	// tb.Context ends before the cleanups run, which is where sipp is ended.
-	cmd := sippCommand(context.Background(), tb, "uas.xml", "-p", strconv.Itoa(port), "-d", strconv.FormatInt(answerAfter.Milliseconds(), 10))
+	cmd := sippCommand(context.Background(), tb, scenarioFile(tb, "uas.xml"), "-p", strconv.Itoa(port), "-d", strconv.FormatInt(answerAfter.Milliseconds(), 10))
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
@@ -96,7 +96,7 @@ func SIPpRate(tb testing.TB, a *Asterisk, to string, rate float64, n int) Load {
 	// sipp takes whole calls in a period: 2.5 a second are 25 in ten.
 	const period = 10
 	limit := time.Duration(float64(n)/rate*float64(time.Second)) + time.Minute
-	cmd := sippCommand(tb.Context(), tb, "uac.xml", a.SIPAddr(),
+	cmd := sippCommand(tb.Context(), tb, scenarioFile(tb, "uac.xml"), a.SIPAddr(),
 		"-p", strconv.Itoa(portBlock(tb)), "-s", to, "-inf", numbers, "-d", "1000",
 		"-r", strconv.Itoa(max(1, int(rate*period+0.5))), "-rp", strconv.Itoa(period*1000), "-m", strconv.Itoa(n),
 		"-timeout", strconv.Itoa(int(limit.Seconds()))+"s", "-timeout_error")
@@ -109,7 +109,16 @@ func SIPpRate(tb testing.TB, a *Asterisk, to string, rate float64, n int) Load {
 	return Load{Calls: n, Took: time.Since(start)}
 }
 
-func sippCommand(ctx context.Context, tb testing.TB, scenario string, args ...string) *exec.Cmd {
+func scenarioFile(tb testing.TB, name string) []byte {
+	tb.Helper()
+	text, err := scenarios.ReadFile("sipp/" + name)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return text
+}
+
+func sippCommand(ctx context.Context, tb testing.TB, scenario []byte, args ...string) *exec.Cmd {
 	tb.Helper()
 	storetest.Opted(tb, storetest.TierSIPp)
 	path, err := exec.LookPath("sipp")
@@ -117,14 +126,11 @@ func sippCommand(ctx context.Context, tb testing.TB, scenario string, args ...st
 		storetest.Missing(tb, storetest.TierSIPp, "sipp: %v", err)
 	}
 	dir := tb.TempDir()
-	text, err := scenarios.ReadFile("sipp/" + scenario)
-	if err == nil {
-		err = os.WriteFile(filepath.Join(dir, scenario), text, 0o600)
-	}
-	if err != nil {
+	file := filepath.Join(dir, "scenario.xml")
+	if err := os.WriteFile(file, scenario, 0o600); err != nil {
 		tb.Fatal(err)
 	}
-	fixed := []string{"-sf", filepath.Join(dir, scenario), "-i", "127.0.0.1", "-mi", "127.0.0.1", "-nostdin", "-nd"}
+	fixed := []string{"-sf", file, "-i", "127.0.0.1", "-mi", "127.0.0.1", "-nostdin", "-nd"}
 	cmd := exec.CommandContext(ctx, path, append(fixed, args...)...)
 	cmd.Dir = dir // sipp leaves its files where it stands
 	cmd.Env = append(os.Environ(), "TERM=dumb")
