@@ -170,7 +170,7 @@ func (c *cluster) start() error {
 	}
 	args := []string{"-c", guard, "guard", filepath.Join(c.bin, "postgres"), "-D", "data", "-k", c.dir, "-p", strconv.Itoa(c.port)}
 	for _, setting := range []string{
-		"listen_addresses=" + listen, "fsync=off", "synchronous_commit=off", "full_page_writes=off",
+		"listen_addresses=" + listen, "fsync=off", "full_page_writes=off",
 		"max_connections=100", "shared_buffers=32MB", "autovacuum=off",
 	} {
 		args = append(args, "-c", setting)
