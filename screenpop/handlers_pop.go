@@ -68,8 +68,8 @@ func newPopPage(p Pop) *popPage {
 		Mode:       "pop_mode_" + string(p.Decision.Mode),
 		Withheld:   p.Facts.Caller.Withheld,
 		Candidates: p.Found.Candidates,
-		Dialled:    p.Facts.Dialled.Reveal(),
-		CallNumber: string(p.Facts.CallNumber),
+		Dialled:    clean(p.Facts.Dialled.Reveal()),
+		CallNumber: clean(string(p.Facts.CallNumber)),
 		Answered:   p.Answered.UTC(),
 		Device:     p.Device.Endpoint,
 		Opens:      p.Decision.Opens,
@@ -80,16 +80,16 @@ func newPopPage(p Pop) *popPage {
 		v.Mode = "pop_mode_ivr"
 	}
 	if !v.Withheld {
-		v.Number = p.Facts.Caller.Number.Reveal()
+		v.Number = clean(p.Facts.Caller.Number.Reveal())
 	}
 	if o := p.Found.Organization; o != nil {
-		v.Org = o.Name
+		v.Org = clean(o.Name)
 	}
 	if o := p.Found.Dialled; o != nil {
-		v.DialledOrg = o.Name
+		v.DialledOrg = clean(o.Name)
 	}
 	if t := p.Found.Ticket; t != nil {
-		v.Ticket = &ticketView{Number: string(t.Number), Title: t.Title, Open: t.Open(), Opened: t.Opened.UTC(), URL: webAddress(t.URL)}
+		v.Ticket = &ticketView{Number: clean(string(t.Number)), Title: clean(t.Title), Open: t.Open(), Opened: t.Opened.UTC(), URL: webAddress(t.URL)}
 	}
 	v.Known = p.Found.Person != nil || p.Found.Organization != nil
 	v.Headline, v.Sub = headline(p, v)
@@ -102,9 +102,9 @@ func headline(p Pop, v *popPage) (head, sub string) {
 	name := ""
 	switch {
 	case p.Found.Person != nil:
-		name = p.Found.Person.Name.Reveal()
+		name = clean(p.Found.Person.Name.Reveal())
 	case v.Candidates <= 1 && !v.Withheld && v.Org == "":
-		name = p.Facts.Caller.Name.Reveal()
+		name = clean(p.Facts.Caller.Name.Reveal())
 	}
 	switch {
 	case name != "":

@@ -15,7 +15,7 @@ const T = {
   noCall: 'No call right now',
   noCallDo: 'The next one appears here by itself, with its caller.',
   state: { ringing: 'Ringing', talking: 'Talking', held: 'On hold', ended: 'Ended' },
-  mode: { caller_id: 'Caller ID', ivr: 'IVR' },
+  mode: { caller_id: 'Caller ID mode', ivr: 'IVR mode' },
   cause: {
     transfer: 'Transferred', answered_elsewhere: 'Answered elsewhere', no_answer: 'Missed',
     caller_gave_up: 'Missed: the caller gave up', lost: 'Lost sight of this call', expired: 'Lost sight of this call',
@@ -79,6 +79,13 @@ function age(ms) {
   const two = (n) => String(n).padStart(2, '0');
   if (s < 3600) return `${Math.floor(s / 60)}:${two(s % 60)}`;
   return `${Math.floor(s / 3600)}:${two(Math.floor(s / 60) % 60)}:${two(s % 60)}`;
+}
+
+/** ago says a span of time in words that do not change too often. */
+function ago(ms) {
+  const s = Math.max(0, Math.floor(ms / 1000));
+  if (s < 60) return `${s} s`;
+  return s < 3600 ? `${Math.floor(s / 60)} min` : `${Math.floor(s / 3600)} h`;
 }
 
 const post = (path) => fetch(path, { method: 'POST', cache: 'no-store', redirect: 'error' });

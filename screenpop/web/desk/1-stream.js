@@ -114,6 +114,7 @@ function showLink() {
   chip.dataset.link = link;
   setText(chip, T[link]);
   showBanner();
+  if (page.page === 'desk') tidy();
 }
 
 /** showBanner tells what to make of a page that is not live. */
@@ -132,6 +133,6 @@ function showBanner() {
   if (!last.heard) return setText(b, T.bannerNew);
   // The age changes each second; a screen reader hears the banner once.
   b.setAttribute('aria-live', 'off');
-  setText(b, T.banner(new Date(last.heard).toLocaleTimeString(), age(Date.now() - last.heard)));
+  setText(b, T.banner(new Date(last.heard).toLocaleTimeString(), ago(Date.now() - last.heard)));
 }
 

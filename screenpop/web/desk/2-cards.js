@@ -87,6 +87,7 @@ function fill(c) {
   Object.assign(c.item.dataset, { call: v.call, state: v.state, pop: v.pop || '', popState: v.popState || '', opens: v.opens || '' });
   const moved = v.to ? T.with(v.to) : T.cause[v.cause];
   setText(c.state, !running(v) && moved ? moved : T.state[v.state] || v.state);
+  setText(c.age, running(v) ? age(serverNow() - Date.parse(v.since)) : '');
   setText(c.mode, v.pop ? T.mode[v.mode] || '' : '');
   const name = who(v);
   setText(c.name, name);
@@ -113,6 +114,7 @@ function fillAbout(c, v) {
   setText(c.ticketTitle, v.opens === 'ticket' ? v.ticketTitle || '' : '');
   setText(c.ticketState, v.opens === 'ticket' ? T.ticketState[v.ticketState] || '' : '');
   c.ticketState.className = `tag ${v.ticketState || ''}`;
+  c.about.classList.toggle('box', Boolean(v.opens === 'ticket' || v.opens === 'popup'));
   c.about.hidden = c.aboutText.hidden && c.aboutNumber.hidden;
 }
 

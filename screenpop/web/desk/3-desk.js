@@ -19,7 +19,7 @@ function toggleSecond() {
 }
 
 function startDesk() {
-  $('empty').append(el('p', { className: 'calm' }, T.noCall), el('p', {}, T.noCallDo));
+  $('empty').append(el('div', { className: 'rings' }), el('p', { className: 'calm' }, T.noCall), el('p', {}, T.noCallDo));
   $('just-ended').prepend(el('h2', {}, T.ended));
   $('tools').append(el('button', { id: 'arm', className: 'quiet', type: 'button' }));
   $('tools').hidden = false;
