@@ -174,10 +174,16 @@ func TestHubWrapUpEndsAndListIsBounded(t *testing.T) {
 		if n := len(h.Calls(agentOne)); n != 0 {
 			t.Errorf("%d calls after the wrap-up, want 0", n)
 		}
+		s, err := h.Subscribe(agentOne)
+		if err != nil {
+			t.Fatal(err)
+		}
+		next(t, s)
 		h.Publish(agentOne, ended)
-		if n := len(h.Calls(agentOne)); n != 0 {
+		if len(s.C()) != 0 || len(h.Calls(agentOne)) != 0 {
 			t.Error("a late word brought an old card back")
 		}
+		s.Close()
 		h.Publish(agentOne, talking("first"))
 		ended.Call, ended.Since = "over", time.Now()
 		h.Publish(agentOne, ended)

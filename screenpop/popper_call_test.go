@@ -67,6 +67,11 @@ func TestDesks(t *testing.T) {
 			effects: []bridge.Effect{ring(agentOne), quiet(agentOne, "answered"), over},
 			one:     []string{"ringing", "ringing", "ended caller_gave_up"},
 		},
+		"answered, but another was connected": {
+			effects: []bridge.Effect{ring(agentTwo), quiet(agentTwo, "answered"), offer(popA1, agentOne, knownFacts())},
+			one:     []string{"talking a1 offered caller_info"},
+			two:     []string{"ringing", "ended answered_elsewhere"},
+		},
 		"a second device of the agent who talks": {
 			effects: []bridge.Effect{offer(popA1, agentOne, knownFacts()), ring(agentOne), quiet(agentOne, "no_answer")},
 			one:     []string{"talking a1 offered caller_info"},
@@ -160,6 +165,27 @@ func TestLookupOnlyWhatChanged(t *testing.T) {
 		row := h.row(popA1)
 		if row.Facts.Caller.Number != knownNumber || row.Facts.CallNumber != "11" || row.Found.Person == nil || row.Found.Ticket == nil {
 			t.Errorf("row = %+v", row)
+		}
+	})
+}
+
+// TestForeignTicketKeyedLater: the warning needs the caller of before.
+func TestForeignTicketKeyedLater(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := newHouse(t)
+		defer h.stop()
+		s := h.subscribe(agentOne)
+		h.do(offer(popA1, agentOne, knownFacts()))
+		f := knownFacts()
+		f.CallNumber = "9999"
+		h.do(bridge.Effect{Kind: bridge.EffectPopUpdated, Pop: popA1, Agent: agentOne, Facts: f})
+		if got := views(t, s); len(got) == 0 || !got[len(got)-1].Foreign {
+			t.Errorf("no warning: %+v", got)
+		}
+		f.CallNumber = knownTicket
+		h.do(bridge.Effect{Kind: bridge.EffectPopUpdated, Pop: popA1, Agent: agentOne, Facts: f})
+		if got := views(t, s); len(got) == 0 || got[len(got)-1].Foreign {
+			t.Errorf("the warning stays: %+v", got)
 		}
 	})
 }

@@ -267,6 +267,93 @@ func TestRowWasThere(t *testing.T) {
 	}
 }
 
+// TestRowWasThereFacts: each side's better facts win, and stay.
+func TestRowWasThereFacts(t *testing.T) {
+	ours, theirs, both := knownFacts(), knownFacts(), knownFacts()
+	ours.SIPCallID, theirs.UniqueID = "", ""
+	theirs.SIPCallID, both.SIPCallID = "x@example.com", "x@example.com"
+	pending := bridge.Decision{Mode: bridge.ModeIVR, Opens: bridge.OpensPending}
+	info := bridge.Decide(bridge.ModeFacts{Caller: ours.Caller})
+	for name, c := range map[string]struct {
+		row  bridge.Facts
+		was  bridge.Decision
+		want bridge.Facts
+	}{
+		"each knows something": {theirs, info, both},
+		"died before lookup":   {ours, pending, ours},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				h := newHouse(t)
+				defer h.stop()
+				h.store.Put(screenpop.Pop{ID: popA1, Call: callA, Agent: agentOne, Facts: c.row, Decision: c.was, State: bridge.PopShown})
+				h.do(offer(popA1, agentOne, ours))
+				poorer := bridge.Effect{Kind: bridge.EffectPopUpdated, Pop: popA1, Agent: agentOne, Facts: ours}
+				h.do(poorer)
+				if row := h.row(popA1); row.Facts != c.want || row.Decision.Opens != bridge.OpensCallerInfo {
+					t.Errorf("row has %+v %+v", row.Facts.UniqueID, row.Decision)
+				}
+			})
+		})
+	}
+}
+
+// TestUpdateWhileAway: facts that came while the store was away follow too.
+func TestUpdateWhileAway(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := newHouse(t)
+		defer h.stop()
+		h.do(offer(popA1, agentOne, knownFacts()))
+		h.store.Fail(screenpoptest.ErrAway)
+		f := knownFacts()
+		f.CallNumber = knownTicket
+		h.do(bridge.Effect{Kind: bridge.EffectPopUpdated, Pop: popA1, Agent: agentOne, Facts: f})
+		time.Sleep(time.Minute)
+		h.store.Fail(nil)
+		time.Sleep(6 * time.Second)
+		if row := h.row(popA1); row.Facts != f || row.Decision.Opens != bridge.OpensTicket {
+			t.Errorf("row = %+v", row)
+		}
+	})
+}
+
+// TestNewPopFindsTheStoreBack: a new pop does not wait for the next probe, and
+// the backlog follows it.
+func TestNewPopFindsTheStoreBack(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := newHouse(t)
+		defer h.stop()
+		h.store.Fail(screenpoptest.ErrAway)
+		h.do(offer(popA1, agentOne, knownFacts()))
+		time.Sleep(time.Hour + 50*time.Millisecond)
+		h.store.Fail(nil)
+		h.do(bridge.Effect{Kind: bridge.EffectPopOffered, Call: "pbx1/lab-2.0", Pop: "b1", Agent: agentOne, Facts: knownFacts()})
+		if h.store.Len() != 2 {
+			t.Errorf("store has %d rows at once, want 2", h.store.Len())
+		}
+		for _, v := range h.hub.Calls(agentOne) {
+			if v.Degraded {
+				t.Errorf("still degraded: %+v", v)
+			}
+		}
+	})
+}
+
+// TestOverBeforeTheLookup: a call shorter than the directory's deadline still
+// leaves its card.
+func TestOverBeforeTheLookup(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := newHouse(t)
+		defer h.stop()
+		s := h.subscribe(agentOne)
+		h.dir.Delay(time.Second)
+		h.do(offer(popA1, agentOne, knownFacts()), end(popA1, agentOne, bridge.PopEnded, "hangup", ""))
+		if got := views(t, s); len(got) != 1 || got[0].State != "ended" || !got[0].Pending {
+			t.Errorf("messages = %+v", got)
+		}
+	})
+}
+
 // TestEndOfAnUnknownPop: only its row is left of a run of before.
 func TestEndOfAnUnknownPop(t *testing.T) {
 	for from, want := range map[bridge.PopState]bridge.PopState{

@@ -253,7 +253,7 @@ func TestPopStates(t *testing.T) {
 		"superseded":              {[]func(*house){shown, transfer, hangup}, states{"offered", "shown", "superseded"}},
 		"superseded unseen":       {[]func(*house){transfer, wait, shown}, states{"offered", "superseded"}},
 		"expired":                 {[]func(*house){hangup, wait, shown, acknowledged}, states{"offered", "expired"}},
-		"shown as the call ended": {[]func(*house){hangup, shown, wait}, states{"offered", "shown", "ended"}},
+		"shown as the call ended": {[]func(*house){hangup, shown}, states{"offered", "shown", "ended"}},
 		"ended twice":             {[]func(*house){shown, hangup, hangup, transfer}, states{"offered", "shown", "ended"}},
 	} {
 		t.Run(name, func(t *testing.T) {
