@@ -427,9 +427,8 @@ func (s *State) rebridge(x *exchange, list []Bridge) {
 	}
 }
 
-// restarted compares boot times; they have whole seconds and the PBX's clock
-// may be adjusted a little.
+// restarted compares boot times: Asterisk tells the same one, to the
+// millisecond, as long as it runs.
 func restarted(before, after time.Time) bool {
-	const slack = 2 * time.Second
-	return !before.IsZero() && !after.IsZero() && before.Sub(after).Abs() > slack
+	return !before.IsZero() && !after.IsZero() && !before.Equal(after)
 }
