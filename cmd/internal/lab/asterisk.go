@@ -33,6 +33,7 @@ mount --bind "$tree" "$tree"
 mount -o remount,ro,bind "$tree"
 mount -t tmpfs tmpfs "$tree/tmp"
 mount --bind "$dir" "$tree/lab"
+mount --bind "$dir/hosts" "$tree/etc/hosts"
 mount --bind /proc "$tree/proc"
 mount --rbind /dev "$tree/dev"
 exec chroot "$tree" "$@"`
@@ -88,6 +89,9 @@ func StartAsterisk(tb testing.TB, o Options) *Asterisk {
 	}
 	set, err := a.settings(o)
 	if err == nil {
+		err = a.writeHosts()
+	}
+	if err == nil {
 		err = writeConfig(filepath.Join(a.dir, "etc"), set, o.Files)
 	}
 	if err != nil {
@@ -101,6 +105,16 @@ func StartAsterisk(tb testing.TB, o Options) *Asterisk {
 	})
 	a.start()
 	return a
+}
+
+// writeHosts lets Asterisk find its own name, which it looks up at every call,
+// without asking a name server and, after that, a root server of the Internet.
+func (a *Asterisk) writeHosts() error {
+	name, err := os.Hostname()
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(a.dir, "hosts"), []byte("127.0.0.1 localhost "+name+"\n"), 0o644)
 }
 
 func (a *Asterisk) settings(o Options) (settings, error) {

@@ -248,6 +248,13 @@ func (b *baresip) await(ctx context.Context, from int, typ string) (phoneEvent, 
 	return found, at
 }
 
+// mark is the place after everything said so far.
+func (b *baresip) mark() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.events)
+}
+
 // dtmf keys digits one by one, each a command of its own: baresip ends a digit
 // only with the next or at the command's end.
 func (b *baresip) dtmf(digits string) {

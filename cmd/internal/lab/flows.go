@@ -42,6 +42,24 @@ func StartSite(tb testing.TB, o Options, app string) *Site {
 	return s
 }
 
+// lend makes what the site's parts have to say the business of a test until it
+// ends, so that a flow run as a subtest fails alone. Every flow begins with it.
+func (s *Site) lend(tb testing.TB) {
+	use := func(a, stream testing.TB, phones map[string]testing.TB) {
+		s.Asterisk.tb, s.Stream.tb = a, stream
+		for number, p := range s.Phones {
+			p.b.tb = phones[number]
+		}
+	}
+	before, now := map[string]testing.TB{}, map[string]testing.TB{}
+	for number, p := range s.Phones {
+		before[number], now[number] = p.b.tb, tb
+	}
+	asterisk, stream := s.Asterisk.tb, s.Stream.tb
+	tb.Cleanup(func() { use(asterisk, stream, before) })
+	use(tb, tb, now)
+}
+
 // connected waits for a device's channel in a bridge, and tells whoever wants to know.
 func (s *Site) connected(tb testing.TB, device string) {
 	tb.Helper()
@@ -99,7 +117,7 @@ func Flows() []Flow {
 	keyed.CallNumber = "1042"
 	wrong := simple("ivr_unknown", "the dialplan sets CALL_NUMBER=9999 and rings 101, who answers", "5011", "101")
 	wrong.CallNumber = "9999"
-	return append([]Flow{
+	flows := append([]Flow{
 		simple("direct", "dials 5000, 101 answers, the caller hangs up", "5000", "101"),
 		simple("forked", "dials 5006, which forks to 101 and 102; 102 answers", "5006", "102"),
 		simple("queue_ring_all", "dials 5002, a queue that answers at once and rings both; 101 answers", "5002", "101"),
@@ -118,6 +136,15 @@ func Flows() []Flow {
 		{Name: "outbound", Text: "101 dials an outside number, which answers", Run: outbound},
 		{Name: "forwarded_out", Text: "dials 5012, which goes to an outside number", Caller: flowCaller, Dialled: "5012", Run: forwardedOut},
 	}, movingFlows()...)
+	for i := range flows {
+		run := flows[i].Run
+		flows[i].Run = func(tb testing.TB, s *Site) {
+			tb.Helper()
+			s.lend(tb)
+			run(tb, s)
+		}
+	}
+	return flows
 }
 
 func localOptimised(tb testing.TB, s *Site) {

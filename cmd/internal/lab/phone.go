@@ -40,10 +40,22 @@ func (p *Phone) Device() string { return "PJSIP/" + p.number }
 // Number is its extension.
 func (p *Phone) Number() string { return p.number }
 
-// WaitRinging waits until a call rings that no earlier WaitRinging returned for.
+// WaitRinging waits until a call rings that no earlier WaitRinging returned for;
+// one that has rung and gone in the meantime does not count.
 func (p *Phone) WaitRinging(ctx context.Context) {
 	p.b.tb.Helper()
-	p.next(ctx, "CALL_INCOMING")
+	p.b.wait(ctx, "a ringing call", func() bool {
+		for i := len(p.b.events) - 1; i >= p.seen; i-- {
+			switch p.b.events[i].Type {
+			case "CALL_CLOSED":
+				return false
+			case "CALL_INCOMING":
+				p.seen = i + 1
+				return true
+			}
+		}
+		return false
+	})
 }
 
 // Rings says how often it has rung so far.
@@ -60,6 +72,7 @@ func (p *Phone) Answer() {
 // WaitEstablished waits for the answer.
 func (p *Phone) Dial(extension string) {
 	p.b.tb.Helper()
+	p.seen = p.b.mark() // what is waited for is of this call
 	p.b.command("dial", "sip:"+extension+"@"+p.asterisk.SIPAddr())
 }
 
