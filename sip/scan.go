@@ -109,7 +109,8 @@ func sanitize(dst, datagram []byte) ([]byte, verdict) {
 		return dst, malformed
 	}
 	head, body := msg[:end+2], msg[end+4:]
-	if !clean(head) {
+	head, ok := clean(head)
+	if !ok {
 		return dst, controlBytes
 	}
 	s := scan{out: dst, length: -1}
@@ -133,25 +134,39 @@ func sanitize(dst, datagram []byte) ([]byte, verdict) {
 	return s.out, accepted
 }
 
-// clean tells whether each CR is followed by an LF, each LF follows a CR, and
-// the tab is the only other control byte.
-func clean(b []byte) bool {
-	for i, c := range b {
-		switch {
+// clean refuses a CR without its LF, an LF without its CR and every other
+// control byte but the tab. A control byte that stands as a quoted pair in a
+// quoted string is lawful (RFC 3261 section 25.1), so it is taken out, not
+// refused; head itself stays as it is.
+func clean(head []byte) (cleaned []byte, ok bool) {
+	quoted, kept, out := false, 0, head[:0:0]
+	for i := 0; i < len(head); i++ {
+		switch c := head[i]; {
 		case c == '\r':
-			if i+1 == len(b) || b[i+1] != '\n' {
-				return false
+			if i++; i == len(head) || head[i] != '\n' {
+				return nil, false
 			}
-		case c == '\n':
-			if i == 0 || b[i-1] != '\r' {
-				return false
+			quoted = quoted && i+1 < len(head) && blank(head[i+1]) // goes on in a fold only
+		case c == '"':
+			quoted = !quoted
+		case quoted && c == '\\' && i+1 < len(head) && head[i+1] != '\r':
+			if i++; head[i] == '\n' {
+				return nil, false
 			}
-		case c < ' ' && c != '\t', c == 0x7f:
-			return false
+			if control(head[i]) {
+				out, kept = append(out, head[kept:i-1]...), i+1
+			}
+		case control(c):
+			return nil, false
 		}
 	}
-	return true
+	if kept == 0 {
+		return head, true
+	}
+	return append(out, head[kept:]...), true
 }
+
+func control(c byte) bool { return c < ' ' && c != '\t' || c == 0x7f }
 
 // cutLine takes the first line off a block whose lines all end in CRLF.
 func cutLine(b []byte) (line, rest []byte) {
