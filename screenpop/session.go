@@ -47,20 +47,23 @@ func (v visitor) deskID() string { return url.PathEscape(string(v.Agent)) }
 
 // newSessionManager makes scs ready: hashed tokens in the store, a cookie that
 // no script and no foreign site gets and that goes when the browser closes.
+// It is not made by scs.New, which starts a goroutine that never ends.
 func newSessionManager(o ServerOptions) *scs.SessionManager {
-	m := scs.New()
-	m.Store = o.Sessions
-	m.HashTokenInStore = true
-	m.Lifetime = o.Absolute
-	m.IdleTimeout = o.Idle
-	m.Cookie = scs.SessionCookie{
-		Name:     cookieName(o.ExternalURL.Scheme == "https"),
-		Path:     "/",
-		HttpOnly: true,
-		SameSite: http.SameSiteLaxMode,
-		Secure:   o.ExternalURL.Scheme == "https",
+	https := o.ExternalURL.Scheme == "https"
+	return &scs.SessionManager{
+		Store:            o.Sessions,
+		HashTokenInStore: true,
+		Codec:            scs.GobCodec{},
+		Lifetime:         o.Absolute,
+		IdleTimeout:      o.Idle,
+		Cookie: scs.SessionCookie{
+			Name:     cookieName(https),
+			Path:     "/",
+			HttpOnly: true,
+			SameSite: http.SameSiteLaxMode,
+			Secure:   https,
+		},
 	}
-	return m
 }
 
 // cookieName has the prefix that pins the cookie to this host over HTTPS;
