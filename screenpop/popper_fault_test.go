@@ -222,82 +222,6 @@ func TestDirectoryAway(t *testing.T) {
 	})
 }
 
-// TestRowWasThere: another replica, or the run of before, was first.
-func TestRowWasThere(t *testing.T) {
-	shownAt := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	for name, c := range map[string]struct {
-		state    bridge.PopState
-		messages int
-	}{
-		"offered":      {bridge.PopOffered, 1},
-		"shown":        {bridge.PopShown, 1},
-		"acknowledged": {bridge.PopAcknowledged, 1},
-		"ended":        {bridge.PopEnded, 0},
-		"expired":      {bridge.PopExpired, 0},
-	} {
-		t.Run(name, func(t *testing.T) {
-			bubble(t, func(t *testing.T) {
-				h := newHouse(t)
-				defer h.stop()
-				s := h.subscribe(agentOne)
-				facts := knownFacts()
-				facts.CallNumber = knownTicket // the other one saw the INVITE
-				h.store.Put(screenpop.Pop{ID: popA1, Call: callA, Agent: agentOne, Facts: facts, State: c.state, Answered: shownAt, Offered: shownAt})
-				h.do(offer(popA1, agentOne, knownFacts()))
-				time.Sleep(time.Second)
-				got := views(t, s)
-				if c.messages == 0 {
-					if len(got) != 0 || len(h.hub.Calls(agentOne)) != 0 {
-						t.Fatalf("a turn that is over came back: %+v", got)
-					}
-					return
-				}
-				if len(got) == 0 {
-					t.Fatal("nothing was pushed")
-				}
-				last := got[len(got)-1]
-				if last.PopState != string(c.state) || last.CallNumber != "4711" || last.Opens != "ticket" || !last.Since.Equal(shownAt) {
-					t.Errorf("pushed %+v", last)
-				}
-				if row := h.row(popA1); row.Decision.Opens != bridge.OpensTicket || row.Facts != facts || row.State != c.state {
-					t.Errorf("row = %+v", row)
-				}
-			})
-		})
-	}
-}
-
-// TestRowWasThereFacts: each side's better facts win, and stay.
-func TestRowWasThereFacts(t *testing.T) {
-	ours, theirs, both := knownFacts(), knownFacts(), knownFacts()
-	ours.SIPCallID, theirs.UniqueID = "", ""
-	theirs.SIPCallID, both.SIPCallID = "x@example.com", "x@example.com"
-	pending := bridge.Decision{Mode: bridge.ModeIVR, Opens: bridge.OpensPending}
-	info := bridge.Decide(bridge.ModeFacts{Caller: ours.Caller})
-	for name, c := range map[string]struct {
-		row  bridge.Facts
-		was  bridge.Decision
-		want bridge.Facts
-	}{
-		"each knows something": {theirs, info, both},
-		"died before lookup":   {ours, pending, ours},
-	} {
-		t.Run(name, func(t *testing.T) {
-			bubble(t, func(t *testing.T) {
-				h := newHouse(t)
-				defer h.stop()
-				h.store.Put(screenpop.Pop{ID: popA1, Call: callA, Agent: agentOne, Facts: c.row, Decision: c.was, State: bridge.PopShown})
-				h.do(offer(popA1, agentOne, ours))
-				poorer := bridge.Effect{Kind: bridge.EffectPopUpdated, Pop: popA1, Agent: agentOne, Facts: ours}
-				h.do(poorer)
-				if row := h.row(popA1); row.Facts != c.want || row.Decision.Opens != bridge.OpensCallerInfo {
-					t.Errorf("row has %+v %+v", row.Facts.UniqueID, row.Decision)
-				}
-			})
-		})
-	}
-}
-
 // TestUpdateWhileAway: facts that came while the store was away follow too.
 func TestUpdateWhileAway(t *testing.T) {
 	bubble(t, func(t *testing.T) {
@@ -352,26 +276,6 @@ func TestOverBeforeTheLookup(t *testing.T) {
 			t.Errorf("messages = %+v", got)
 		}
 	})
-}
-
-// TestEndOfAnUnknownPop: only its row is left of a run of before.
-func TestEndOfAnUnknownPop(t *testing.T) {
-	for from, want := range map[bridge.PopState]bridge.PopState{
-		bridge.PopOffered: bridge.PopExpired, bridge.PopShown: bridge.PopEnded, bridge.PopSuperseded: bridge.PopSuperseded,
-	} {
-		bubble(t, func(t *testing.T) {
-			h := newHouse(t)
-			defer h.stop()
-			h.store.Put(screenpop.Pop{ID: popA1, Call: callA, Agent: agentOne, State: from})
-			h.do(end(popA1, agentOne, bridge.PopEnded, "gap", ""))
-			if row := h.row(popA1); row.State != want {
-				t.Errorf("from %s: row is %s, want %s", from, row.State, want)
-			}
-			if got := h.hub.Calls(agentOne); len(got) != 0 {
-				t.Errorf("desk got %+v", got)
-			}
-		})
-	}
 }
 
 func TestPanicIsSurvived(t *testing.T) {
