@@ -62,7 +62,8 @@ type Metrics struct {
 	lookups     *prometheus.HistogramVec
 }
 
-// NewMetrics registers the metrics with reg; nil makes them count unseen.
+// NewMetrics registers the metrics with reg; nil makes them count unseen. It is
+// long because it is a list.
 func NewMetrics(reg prometheus.Registerer) *Metrics {
 	f := promauto.With(reg)
 	return &Metrics{
