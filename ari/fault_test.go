@@ -82,7 +82,7 @@ func TestRow29FullQueueIsAGapAndAResync(t *testing.T) {
 
 func TestRow30SilentPeerIsFound(t *testing.T) {
 	fake := newFake(t)
-	r := newRig(t, fake, nil).start()
+	r := newRig(t, fake, func(o *Options) { o.PingInterval = 200 * time.Millisecond }).start()
 	r.ups(1)
 	r.ready()
 	fake.Stall(true)

@@ -18,6 +18,7 @@ type Options struct {
 	Listener       net.Listener     // default: 127.0.0.1, a free port; owned by the Asterisk from New on
 	User, Password string           // default "ringlink", "secret"
 	Version        string           // default "22.10.1"
+	Endpoints      []string         // what GET /endpoints lists; default PJSIP/trunk, PJSIP/101, PJSIP/102
 	Clock          func() time.Time // default time.Now
 	// WriteTimeout cuts a reader that stalls, as ari.conf's
 	// websocket_write_timeout does. Default 5 s.
@@ -61,6 +62,9 @@ func New(opt Options) (*Asterisk, error) {
 	}
 	if opt.Version == "" {
 		opt.Version = "22.10.1"
+	}
+	if opt.Endpoints == nil {
+		opt.Endpoints = []string{"PJSIP/trunk", "PJSIP/101", "PJSIP/102"}
 	}
 	if opt.Clock == nil {
 		opt.Clock = time.Now

@@ -247,36 +247,34 @@ func (c *Call) NoAnswer(endpoint string) []Step {
 }
 
 // Hold is the agent putting the caller on hold; Resume ends it.
-func (c *Call) Hold() []Step {
-	return c.s.compose(func() {
-		if c.agent != nil && !c.over {
-			c.s.device(c.caller.endpoint, "ONHOLD")
-			c.s.channelEvent("ChannelHold", c.agent, member{"musicclass", "default"})
-			c.peers()
-		}
-	})
+func (c *Call) Hold() []Step { return c.s.compose(c.hold) }
+
+func (c *Call) hold() {
+	if c.agent != nil && !c.over {
+		c.s.device(c.caller.endpoint, "ONHOLD")
+		c.s.channelEvent("ChannelHold", c.agent, member{"musicclass", "default"})
+		c.peers()
+	}
 }
 
 // Resume takes the caller off hold.
-func (c *Call) Resume() []Step {
-	return c.s.compose(func() {
-		if c.agent != nil && !c.over {
-			c.s.device(c.caller.endpoint, "INUSE")
-			c.s.channelEvent("ChannelUnhold", c.agent)
-			c.peers()
-		}
-	})
+func (c *Call) Resume() []Step { return c.s.compose(c.resume) }
+
+func (c *Call) resume() {
+	if c.agent != nil && !c.over {
+		c.s.device(c.caller.endpoint, "INUSE")
+		c.s.channelEvent("ChannelUnhold", c.agent)
+		c.peers()
+	}
 }
 
 // HoldResume is Hold for a time, and Resume.
 func (c *Call) HoldResume(d time.Duration) []Step {
-	held := c.Hold()
-	if len(held) == 0 {
-		return nil
-	}
-	s := c.s
-	resumed := s.shifted(held[len(held)-1].At.Add(d), c.Resume)
-	return append(held, resumed...)
+	return c.s.compose(func() {
+		c.hold()
+		c.s.clock = c.s.clock.Add(d)
+		c.resume()
+	})
 }
 
 // Hangup is the caller hanging up, answered or not; HangupBy is the agent.

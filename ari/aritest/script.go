@@ -298,17 +298,3 @@ func causeText(cause int) string {
 	}
 	return "Unknown"
 }
-
-// shifted runs f as if it were at the given time.
-func (s *Script) shifted(at time.Time, f func() []Step) []Step {
-	s.mu.Lock()
-	follow := s.follow
-	s.clock = at
-	s.follow = nil
-	s.mu.Unlock()
-	steps := f()
-	s.mu.Lock()
-	s.follow = follow
-	s.mu.Unlock()
-	return steps
-}

@@ -78,6 +78,8 @@ func (a *Asterisk) rest(w http.ResponseWriter, path, variable string) {
 		answer(w, http.StatusOK, a.state.channels.list())
 	case path == "bridges":
 		answer(w, http.StatusOK, a.state.bridges.list())
+	case path == "endpoints":
+		answer(w, http.StatusOK, a.endpoints())
 	case path == "asterisk/info":
 		answer(w, http.StatusOK, a.info())
 	case len(parts) >= 2 && parts[0] == "channels":
@@ -115,6 +117,16 @@ func (a *Asterisk) info() []byte {
 		"config": map[string]any{"name": "aritest", "default_language": "en", "setid": map[string]string{"user": "", "group": ""}},
 		"status": map[string]string{"startup_time": stamp(a.started), "last_reload_time": stamp(a.started)},
 	})
+	return b
+}
+
+func (a *Asterisk) endpoints() []byte {
+	list := []map[string]any{}
+	for _, name := range a.opt.Endpoints {
+		tech, resource, _ := strings.Cut(name, "/")
+		list = append(list, map[string]any{"technology": tech, "resource": resource, "state": "online", "channel_ids": []string{}})
+	}
+	b, _ := json.Marshal(list)
 	return b
 }
 
