@@ -108,6 +108,22 @@ func TestStopGivesBranchesBack(t *testing.T) {
 	conn.Close()
 }
 
+func TestCloseIsForGood(t *testing.T) {
+	d := open(t, nil)
+	d.phone("127.0.0.1:0").probe()
+	if err := d.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := <-d.run; err != nil {
+		t.Error(err)
+	}
+	if err := d.Run(context.Background()); err != nil {
+		t.Error(err)
+	}
+	d.cancel()
+	d.cancel = nil // Run has ended already
+}
+
 func TestForeignConnThatIsClosed(t *testing.T) {
 	wire := newWire()
 	s, err := New(Options{PBX: "pbx1", Conn: wire, Allow: []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0")}, Emit: func(bridge.Event) bool { return true }})

@@ -41,8 +41,8 @@ type Options struct {
 	// Invites is how many INVITE transactions are held at once, those among
 	// them that wait for their ACK; default 4096. Past it 503 is answered.
 	Invites int
-	// Emit takes one event: false if there was no room. It must not block and
-	// must not keep the Server waiting.
+	// Emit takes one event: false if there was no room. It is called with the
+	// Server's lock held: it must neither block nor call the Server.
 	Emit       func(bridge.Event) bool
 	Clock      func() time.Time // default time.Now; stamps events, times nothing
 	Logger     *slog.Logger     // default: nothing is logged
@@ -165,7 +165,8 @@ func (s *Server) Ready() error {
 	return s.down
 }
 
-// Close closes the socket of a Server that is not run.
+// Close closes the socket of a Server that is not run, and for good: a Run that
+// runs or comes later ends. A second Close does nothing.
 func (s *Server) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -184,7 +185,7 @@ func (s *Server) Run(ctx context.Context) error {
 	defer s.shutdown()
 	for {
 		err := s.serve(ctx)
-		if ctx.Err() != nil {
+		if ctx.Err() != nil || s.isClosed() {
 			return nil
 		}
 		s.metrics.restarts.Inc()
@@ -219,6 +220,12 @@ func (s *Server) rebind() error {
 	}
 	s.conn = conn
 	return nil
+}
+
+func (s *Server) isClosed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed
 }
 
 func (s *Server) setDown(err error) {
