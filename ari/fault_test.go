@@ -116,7 +116,7 @@ func TestRow31AnotherClientTakesTheName(t *testing.T) {
 	thief.ready()
 	thief.play(event("ChannelCreated", 1, "Ring"))
 	thief.await("an event", func(ev []bridge.Event) bool { return countKind(ev, bridge.EventChannel, channelID(1)) == 1 })
-	time.Sleep(10 * r.src.opt.RetryMax) // a reclaim would come in this time; that none does cannot be waited for
+	sleep(r.ctx, 10*r.src.opt.RetryMax) // a reclaim would come in this time; that none does cannot be waited for
 	if n := fake.Requests("/ari/events"); n != asked {
 		t.Errorf("%d attempts to reclaim", n-asked)
 	}

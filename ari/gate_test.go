@@ -1,6 +1,7 @@
 package ari
 
 import (
+	"context"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -62,7 +63,7 @@ func TestGate(t *testing.T) {
 			g.settle(up())
 			deliver("lost")
 			q.room = 9
-			time.Sleep(3 * time.Second)
+			sleep(context.Background(), 3*time.Second)
 			deliver("lost too")
 			g.begin(false)
 			deliver("a")
@@ -88,7 +89,7 @@ func TestGate(t *testing.T) {
 			if _, done := g.settle(up()); done {
 				t.Error("settled")
 			}
-			time.Sleep(time.Second)
+			sleep(context.Background(), time.Second)
 			g.begin(false)
 			deliver("a")
 			g.settle(up())
@@ -97,7 +98,7 @@ func TestGate(t *testing.T) {
 			g.begin(false)
 			g.settle(up())
 			g.shut(g.clock(), gapDisconnected)
-			time.Sleep(time.Minute)
+			sleep(context.Background(), time.Minute)
 			g.shut(g.clock(), gapDisconnected) // of a stream that never got far: the gap is the same one
 			g.begin(false)
 			g.settle(up())
