@@ -127,10 +127,14 @@ func (a *app) makeIntake(o appOptions) (err error) {
 		a.sources = append(a.sources, s)
 	}
 	if a.cfg.SIP.Enabled() {
+		listen := a.cfg.SIP.Listen
+		if o.sip != nil {
+			listen = ""
+		}
 		a.sip, err = sip.New(sip.Options{
 			PBX:        bridge.PBX(a.cfg.PBXs[0].Name),
 			Conn:       o.sip,
-			Listen:     a.cfg.SIP.Listen,
+			Listen:     listen,
 			Allow:      a.cfg.SIP.Allow,
 			Ring:       true,
 			Emit:       a.engine.Emit,

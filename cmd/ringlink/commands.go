@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 
 	"github.com/alecthomas/kong"
+	gosip "github.com/emiago/sipgo/sip"
 
 	"ringlink/config"
 )
@@ -67,6 +69,8 @@ func (e exitCode) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
 // run parses the command line and runs it. It returns the exit code: 0 good, 1
 // failed, 2 a command line that makes no sense.
 func run(ctx context.Context, args []string, st streams, env func(string) (string, bool)) int {
+	// sipgo logs whole messages of strangers to a logger of its own.
+	gosip.SetDefaultLogger(slog.New(slog.DiscardHandler))
 	var c commands
 	exited := -1
 	parser, err := kong.New(&c,

@@ -27,7 +27,8 @@ type deskClient struct {
 	mu      sync.Mutex // guards all below
 	views   map[string]screenpop.CallView
 	history []screenpop.CallView
-	changed chan struct{} // closed and replaced at every message
+	first   map[string]time.Time // when a pop's first message came
+	changed chan struct{}        // closed and replaced at every message
 }
 
 func newDeskClient(base string) (*deskClient, error) {
@@ -39,6 +40,7 @@ func newDeskClient(base string) (*deskClient, error) {
 		base:    strings.TrimRight(base, "/"),
 		client:  &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 		views:   map[string]screenpop.CallView{},
+		first:   map[string]time.Time{},
 		changed: make(chan struct{}),
 	}, nil
 }
@@ -132,6 +134,7 @@ func (d *deskClient) stream(ctx context.Context, ready chan<- struct{}) error {
 }
 
 func (d *deskClient) take(event string, data []byte) error {
+	now := time.Now()
 	var list []screenpop.CallView
 	switch event {
 	case "state":
@@ -153,6 +156,9 @@ func (d *deskClient) take(event string, data []byte) error {
 	}
 	for _, v := range list {
 		d.views[v.Call] = v
+		if _, again := d.first[v.Pop]; !again {
+			d.first[v.Pop] = now
+		}
 	}
 	d.history = append(d.history, list...)
 	close(d.changed)
@@ -192,6 +198,13 @@ func (d *deskClient) pops() (ids []string) {
 		}
 	}
 	return ids
+}
+
+// arrived is when the first message of a pop came.
+func (d *deskClient) arrived(pop string) time.Time {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.first[pop]
 }
 
 // shown reports the pop as drawn.
