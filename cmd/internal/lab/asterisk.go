@@ -81,7 +81,7 @@ func StartAsterisk(tb testing.TB, o Options) *Asterisk {
 	if err != nil {
 		storetest.Missing(tb, storetest.TierAsterisk, "%v", err)
 	}
-	a := &Asterisk{tb: tb, tree: tree, dir: tb.TempDir(), base: portBlock(tb), http: !o.HTTPOff}
+	a := &Asterisk{tb: tb, tree: tree, dir: memoryDir(tb), base: portBlock(tb), http: !o.HTTPOff}
 	for _, sub := range []string{"etc", "run", "log/cdr-csv", "spool", "db", "keys/keys", "cache"} {
 		if err := os.MkdirAll(filepath.Join(a.dir, sub), 0o755); err != nil {
 			tb.Fatalf("preparing Asterisk's folder: %v", err)
@@ -105,6 +105,22 @@ func StartAsterisk(tb testing.TB, o Options) *Asterisk {
 	})
 	a.start()
 	return a
+}
+
+// memoryDir is a folder in memory, where there is such: Asterisk syncs its
+// database to the disk, which takes it seconds while a database test is running beside it.
+func memoryDir(tb testing.TB) string {
+	tb.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "ringlink-lab-")
+	if err != nil {
+		return tb.TempDir()
+	}
+	tb.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			tb.Errorf("removing Asterisk's folder: %v", err)
+		}
+	})
+	return dir
 }
 
 // writeHosts lets Asterisk find its own name, which it looks up at every call,
@@ -331,6 +347,7 @@ func (a *Asterisk) Stop() {
 	select {
 	case <-a.done:
 	case <-timer.C:
+		a.tb.Logf("Asterisk did not end within %v of SIGTERM and is killed", stopTime)
 		a.signal(syscall.SIGKILL)
 		<-a.done
 	}
