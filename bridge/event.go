@@ -24,7 +24,7 @@ const (
 	EventSourceDown                 // the PBX's event stream is lost
 	EventDevices                    // Devices: which agent uses which device now
 	EventInvite                     // SIP: what one INVITE said
-	EventInviteEnded                // SIP: the INVITE's call was cancelled, refused or timed out
+	EventInviteEnded                // SIP: Invite was cancelled (Cause 26: completed elsewhere), refused or timed out
 	EventTick                       // time passes: expiry only
 )
 

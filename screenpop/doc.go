@@ -2,7 +2,8 @@
 // it looks the caller up, decides the mode, writes the row, mints secure
 // links, and serves the agent's desk over HTTP.
 //
-// Popper runs a fixed pool of workers; Hub one goroutine per open desk stream
-// (the request's own). Nothing here blocks the engine: effects go into a
+// Popper runs one loop that owns the state of calls and pops, and two fixed
+// pools for writes and lookups; Hub runs nothing: an open desk stream is the
+// goroutine of its own request. Nothing here blocks the engine: effects go into a
 // bounded queue.
 package screenpop

@@ -47,7 +47,13 @@ type app struct {
 
 	desk, debug net.Listener
 
-	names sync.Map // bridge.AgentID -> string, written by the devices task
+	names sync.Map // bridge.AgentID -> string, written by the upkeep
+
+	observe func(*bridge.Event, []bridge.Effect) // of appOptions, may be nil
+	synced  chan bridge.PBX                      // PBXs whose calls are known; the upkeep reads
+	first   map[bridge.PBX]bool                  // PBXs whose first snapshot was applied: true once they were sent to synced; owned by the engine's goroutine
+	seated  bool                                 // the devices are known; owned by the engine's goroutine
+	started time.Time
 
 	mu    sync.Mutex // guards store
 	store reason     // why the store is not ready; zero when it is
@@ -62,7 +68,10 @@ type appOptions struct {
 
 // newApp makes every part and binds every socket; it starts nothing.
 func newApp(cfg *config.Config, log *slog.Logger, o appOptions) (*app, error) {
-	a := &app{cfg: cfg, log: log, registry: newRegistry(), desk: o.desk, debug: o.debug}
+	a := &app{
+		cfg: cfg, log: log, registry: newRegistry(), desk: o.desk, debug: o.debug, observe: o.observe,
+		synced: make(chan bridge.PBX, len(cfg.PBXs)), first: map[bridge.PBX]bool{}, started: time.Now().UTC(),
+	}
 	a.store = reason{Part: "store", Why: "not connected yet", When: time.Now().UTC()}
 	var err error
 	if a.db, err = store.Open(context.Background(), storeOptions(cfg, log, a.registry)); err != nil {
@@ -114,7 +123,7 @@ func (a *app) makeScreenpop() (err error) {
 
 func (a *app) makeIntake(o appOptions) (err error) {
 	eo := engineOptions(a.cfg, a.log, a.registry)
-	eo.Handle, eo.Observe = a.popper.Handle, o.observe
+	eo.Handle, eo.Observe = a.popper.Handle, a.observed
 	if a.engine, err = bridge.New(eo); err != nil {
 		return err
 	}
@@ -181,18 +190,43 @@ func (a *app) closeAll() error {
 	return errors.Join(append(errs, a.db.Close())...)
 }
 
+// observed notes, on the engine's goroutine, when a PBX's first snapshot and
+// the devices have been taken in: from then on it is known which pops of a run
+// of before still go on.
+func (a *app) observed(ev *bridge.Event, effects []bridge.Effect) {
+	if a.observe != nil {
+		a.observe(ev, effects)
+	}
+	switch ev.Kind {
+	case bridge.EventDevices:
+		a.seated = true
+	case bridge.EventSourceUp:
+		if _, again := a.first[ev.PBX]; !again {
+			a.first[ev.PBX] = false
+		}
+	default:
+		return
+	}
+	for pbx, sent := range a.first {
+		if a.seated && !sent {
+			a.first[pbx] = true
+			a.synced <- pbx // never blocks: room for each PBX once
+		}
+	}
+}
+
 // Run starts every part, blocks until ctx ends, and ends them in this order:
-// SIP and ARI, engine, popper, hub, HTTP, store, debug.
+// SIP and ARI, engine, streams, HTTP, popper, store, debug.
 func (a *app) Run(ctx context.Context) (err error) {
 	l := newLifecycle(a.log, stopLimit)
 	defer func() { err = errors.Join(err, l.stop()) }()
 
 	a.serveHTTP(l, "debug", a.debug, debugHandler(a.registry, a.notReady))
 	l.onStop("store", func(context.Context) error { return a.db.Close() })
+	l.run("popper", a.popper.Run)
 	l.run("store upkeep", a.keepStore)
 	a.serveHTTP(l, "desk", a.desk, a.server.Handler())
 	l.onStop("desk streams", func(context.Context) error { a.hub.Close(); return nil })
-	l.run("popper", a.popper.Run)
 	l.run("engine", a.engine.Run)
 	for i, s := range a.sources {
 		l.run("ari "+a.cfg.PBXs[i].Name, s.Run)
@@ -242,8 +276,13 @@ func (a *app) notReady() []reason {
 	}
 	a.mu.Unlock()
 	for i, s := range a.sources {
-		if st := s.Status(); !st.Connected {
+		if st := s.Status(); !st.Ready() {
 			list = append(list, reason{Part: "ari " + a.cfg.PBXs[i].Name, Why: st.Reason, When: st.Since.UTC()})
+		}
+	}
+	if a.sip != nil {
+		if err := a.sip.Ready(); err != nil {
+			list = append(list, reason{Part: "sip", Why: err.Error()})
 		}
 	}
 	return list
@@ -277,11 +316,26 @@ func (a *app) keepStore(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-devices.C:
+		case pbx := <-a.synced:
+			a.closeStale(ctx, pbx)
 		case <-sweep.C:
 			if _, err := a.db.Sweep(ctx, time.Now().UTC()); err != nil && ctx.Err() == nil {
 				a.log.Warn("sweeping the store", "error", err)
 			}
 		}
+	}
+}
+
+// closeStale ends what a run of before left open at a PBX; with the store away
+// it is tried again.
+func (a *app) closeStale(ctx context.Context, pbx bridge.PBX) {
+	n, err := a.popper.CloseStale(ctx, a.db, pbx, a.started)
+	switch {
+	case err != nil && ctx.Err() == nil:
+		a.log.Warn("closing pops of the last run", "pbx", string(pbx), "error", err)
+		time.AfterFunc(devicesEvery, func() { a.synced <- pbx })
+	case n > 0:
+		a.log.Info("pops of the last run have ended meanwhile", "pbx", string(pbx), "pops", n)
 	}
 }
 
