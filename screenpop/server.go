@@ -106,8 +106,8 @@ func NewServer(o ServerOptions) (*Server, error) {
 		files:        files,
 		origins:      http.NewCrossOriginProtection(),
 		mux:          http.NewServeMux(),
-		heartbeat:    15 * time.Second,
-		streamWrites: 5 * time.Second,
+		heartbeat:    streamHeartbeat,
+		streamWrites: streamWriteTimeout,
 	}
 	for _, rt := range s.routes() {
 		s.mux.Handle(rt.pattern, s.serve(rt))

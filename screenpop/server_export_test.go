@@ -26,3 +26,9 @@ func (s *Server) SetStream(heartbeat, writes time.Duration) {
 
 // SafeNext is safeNext.
 func SafeNext(next string) string { return safeNext(next) }
+
+// Times of a stream.
+const (
+	StreamHeartbeat    = streamHeartbeat
+	StreamWriteTimeout = streamWriteTimeout
+)

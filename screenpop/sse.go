@@ -10,6 +10,12 @@ import (
 	"time"
 )
 
+// Times of a stream.
+const (
+	streamHeartbeat    = 15 * time.Second // between two comments; the session is looked at as often
+	streamWriteTimeout = 5 * time.Second  // of one flush
+)
+
 // handleStream sends the agent's desk its messages (server-sent events) until
 // the browser goes, the session ends, the reader falls behind or the hub
 // closes. It runs in the request's goroutine and writes no session: an open
