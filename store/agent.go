@@ -25,7 +25,7 @@ ON CONFLICT (pbx, endpoint) DO UPDATE SET agent_id = excluded.agent_id, since = 
 // nobody else. ErrNotFound if there is no such user, or one without an agent.
 func (db *DB) MapDevice(ctx context.Context, agentLogin string, d bridge.Device) error {
 	if d.PBX == "" || d.Endpoint == "" {
-		return errors.New(`store: map device: a device is a PBX and an endpoint, as pbx1 and "PJSIP/101"`)
+		return errors.New(`mapping a device: a device is a PBX and an endpoint, as pbx1 and "PJSIP/101"`)
 	}
 	return db.run(ctx, opMapDevice, func(ctx context.Context) error {
 		agent, err := one[string](ctx, db, db.read, selectLoginAgent, foldLogin(agentLogin))

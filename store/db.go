@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"sync"
 	"time"
 
@@ -165,7 +164,7 @@ func (db *DB) runFor(ctx context.Context, op operation, limit time.Duration, f f
 	if failedOver(err) {
 		db.dropIdle()
 	}
-	return fmt.Errorf("store: %s: %w", strings.ReplaceAll(string(op), "_", " "), err)
+	return fmt.Errorf("%s: %w", op.doing(), err)
 }
 
 // dropIdle makes the pool start anew, after the server said that it is not

@@ -13,6 +13,7 @@
 // exceptions, Migrate, Sweep and Import, say so.
 //
 // The package starts no goroutine of its own (database/sql and the drivers
-// start theirs) and never deletes anything but in Sweep. Times are BIGINT
+// start theirs) and never deletes a pop or
+// anything of the directory. Times are BIGINT
 // microseconds since 1970 UTC, set from Go's clock; 0 stands for "not yet".
 package store

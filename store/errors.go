@@ -43,7 +43,7 @@ const (
 )
 
 // Unavailable tells whether err says that the database could not be asked, for
-// now: it is away, stopped, full, read-only or too busy. The same call may
+// now: it is away, stopped, full, read-only, too busy or not migrated yet. The same call may
 // succeed later; an error that is not Unavailable will come again.
 func Unavailable(err error) bool {
 	switch classify(err) {
@@ -101,6 +101,8 @@ func classifyPostgres(e *pq.Error) result {
 	case "40001", "40P01", "55P03": // serialization, deadlock, lock not available
 		return resultBusy
 	case "25006": // read_only_sql_transaction: a standby
+		return resultUnavailable
+	case "42P01", "42703": // no such table or column: Migrate has not been there yet
 		return resultUnavailable
 	}
 	switch e.Code.Class() {

@@ -113,7 +113,7 @@ func (db *DB) Import(ctx context.Context, r io.Reader, o ImportOptions) (ImportR
 	report, err := db.importFile(ctx, r, o)
 	db.metrics.observe(opImport, start, err)
 	if err != nil {
-		return ImportReport{}, fmt.Errorf("store: import: %w", err)
+		return ImportReport{}, fmt.Errorf("importing: %w", err)
 	}
 	return report, nil
 }

@@ -8,7 +8,7 @@ import (
 )
 
 // operation names what was asked of the store: the closed set of the metric's
-// label, and with blanks the text of errors.
+// label.
 type operation string
 
 const (
@@ -35,6 +35,51 @@ const (
 	opSweep       operation = "sweep"
 	opImport      operation = "import"
 )
+
+// doing is the operation in an error's text.
+func (o operation) doing() string {
+	switch o {
+	case opPing:
+		return "asking the store for a sign of life"
+	case opMigrate:
+		return "migrating the store"
+	case opOfferPop:
+		return "offering a pop"
+	case opUpdatePop:
+		return "updating a pop"
+	case opAdvancePop:
+		return "advancing a pop"
+	case opReadPop:
+		return "reading a pop"
+	case opListPops:
+		return "listing pops"
+	case opLookup:
+		return "looking up a call"
+	case opSaveLink:
+		return "saving a link"
+	case opRedeemLink, opPopRedeemed:
+		return "redeeming a link"
+	case opReadUser:
+		return "reading users"
+	case opWriteUser:
+		return "writing a user"
+	case opReadAgents:
+		return "reading agents"
+	case opMapDevice:
+		return "mapping a device"
+	case opReadDevices:
+		return "reading devices"
+	case opFindSession, opSaveSession:
+		return "keeping a session"
+	case opAudit, opReadAudit:
+		return "keeping the audit trail"
+	case opSweep:
+		return "sweeping the store"
+	case opImport:
+		return "importing"
+	}
+	return string(o)
+}
 
 type metrics struct {
 	duration *prometheus.HistogramVec

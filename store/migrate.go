@@ -25,7 +25,7 @@ const migrateTimeout = 5 * time.Minute
 // minutes; on a server that is away it ends like every other call.
 func (db *DB) Migrate(ctx context.Context) error {
 	if err := db.Ping(ctx); err != nil {
-		return fmt.Errorf("migrating: %w", err)
+		return fmt.Errorf("%s: %w", opMigrate.doing(), err)
 	}
 	return db.runFor(ctx, opMigrate, migrateTimeout, func(ctx context.Context) error {
 		p, err := db.provider()

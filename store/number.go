@@ -21,6 +21,10 @@ var (
 	errRegion        = errors.New("the region is not a country's two letters, as GB or DE")
 )
 
+// maxNumber is the longest text that is looked at, in bytes; the longest real
+// numbers with brackets, blanks and an extension have about forty.
+const maxNumber = 100
+
 var (
 	extensionSuffix = regexp.MustCompile(`(?i)[\s,;]*(?:ext(?:ension)?\.?|extn\.?|durchwahl|dw\.?|x|#)\s*:?\s*\d{1,7}\s*$`)
 	extensionAlone  = regexp.MustCompile(`^\d{2,6}$`)
@@ -35,6 +39,9 @@ var (
 // country's rules would make "+44100" of "100". region is the country of
 // numbers that name none, as "GB"; it may be empty.
 func Normalize(raw, region string) (bridge.Number, error) {
+	if len(raw) > maxNumber {
+		return "", errNumberLong
+	}
 	region = strings.ToUpper(region)
 	if region != "" && phonenumbers.GetCountryCodeForRegion(region) == 0 {
 		return "", errRegion

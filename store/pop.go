@@ -50,7 +50,7 @@ WHERE id = ? AND state = 'offered'`
 // Offered is now, an empty Device.PBX is the call's.
 func (db *DB) OfferPop(ctx context.Context, p screenpop.Pop) (screenpop.Pop, bool, error) {
 	if p.ID == "" || p.Call == "" || p.Agent == "" {
-		return screenpop.Pop{}, false, errors.New("store: offer pop: a pop needs its id, call and agent")
+		return screenpop.Pop{}, false, errors.New("offering a pop: a pop needs its id, call and agent")
 	}
 	p = db.completed(p)
 	var inserted bool

@@ -60,7 +60,7 @@ func (db *DB) popByID(ctx context.Context, id bridge.PopID) (screenpop.Pop, erro
 // ListPops implements screenpop.PopLister. A Limit beyond 10,000 is an error.
 func (db *DB) ListPops(ctx context.Context, q screenpop.PopQuery) ([]screenpop.Pop, error) {
 	if q.Limit < 0 || q.Limit > maxPops {
-		return nil, fmt.Errorf("store: list pops: the limit %d is not within 1..%d", q.Limit, maxPops)
+		return nil, fmt.Errorf("listing pops: the limit %d is not within 1..%d", q.Limit, maxPops)
 	}
 	if q.Limit == 0 {
 		q.Limit = defaultPops

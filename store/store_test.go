@@ -12,11 +12,14 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	"go.uber.org/goleak"
 
 	"ringlink/screenpop"
 	"ringlink/store"
 	"ringlink/store/storetest"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // open opens and migrates a store that is closed with the test.
 func open(tb testing.TB, o store.Options) *store.DB {
@@ -174,7 +177,7 @@ func testMigrateAtOnce(t *testing.T, o store.Options) {
 	}
 }
 
-// TestTwoProcesses has a second process write for long while the first works.
+// TestSQLiteTwoProcesses has two processes, as it were, write to one file.
 func TestSQLiteTwoProcesses(t *testing.T) {
 	o := fileOptions(t)
 	o.QueryTimeout = suiteTimeout

@@ -67,7 +67,7 @@ func (db *DB) AddUser(ctx context.Context, n NewUser) (screenpop.User, error) {
 		faults = append(faults, errors.New("a user needs a password"))
 	}
 	if err := errors.Join(faults...); err != nil {
-		return screenpop.User{}, fmt.Errorf("store: add user: %w", err)
+		return screenpop.User{}, fmt.Errorf("adding a user: %w", err)
 	}
 	err := db.run(ctx, opWriteUser, func(ctx context.Context) error {
 		err := db.inTx(ctx, func(tx *sqlx.Tx) error {
@@ -95,7 +95,7 @@ func (db *DB) AddUser(ctx context.Context, n NewUser) (screenpop.User, error) {
 // SetPassword replaces the password hash of a user; ErrNotFound.
 func (db *DB) SetPassword(ctx context.Context, login, hash string) error {
 	if hash == "" {
-		return errors.New("store: write user: the password hash is empty")
+		return errors.New("writing a user: the password hash is empty")
 	}
 	return db.changeUser(ctx, updatePassword, hash, login)
 }
