@@ -118,5 +118,11 @@ func parse(digits, region string) (bridge.Number, error) {
 	default:
 		return "", errNumberOther
 	}
+	// A zero that is left at the front is part of the number in a few countries,
+	// as Italy; elsewhere it is a prefix too many, and the next reader would
+	// take it off again.
+	if n.GetItalianLeadingZero() && !phonenumbers.IsValidNumber(n) {
+		return "", errNumberOther
+	}
 	return bridge.Number(phonenumbers.Format(n, phonenumbers.E164)), nil
 }

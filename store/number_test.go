@@ -42,6 +42,7 @@ func TestNormalize(t *testing.T) {
 		{"+1202555010199", "", ""},
 		{"+999123456789", "", ""},
 		{"12025550101", "XX", ""},
+		{"+20 00 0000000000", "", ""}, // zeros that would go one at a time
 		{"123456789012345678901234567890", "US", ""},
 		{"２０２", "US", ""},
 	} {
@@ -54,7 +55,7 @@ func TestNormalize(t *testing.T) {
 
 // FuzzNormalize holds that what was normalised once stays as it is.
 func FuzzNormalize(f *testing.F) {
-	for _, seed := range []string{"+44 (0)20 7946 0123 ext. 5", "0044", "100", " 442079460123", "(0)(0)+", "+0", "x5", "\xff"} {
+	for _, seed := range []string{"+44 (0)20 7946 0123 ext. 5", "0044", "100", " 442079460123", "(0)(0)+", "+0", "x5", "\xff", " 2000000000000"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, raw string) {

@@ -49,6 +49,7 @@ ticket,t5,,,,o1,,4715,,,,Newer but closed,closed,2026-03-02,2026-03-03,
 ticket,t6,,,,o1,,4715,,,,Older but open,open,2026-01-01,,
 `
 
+// testLookup is as long as its table.
 func testLookup(t *testing.T, db *store.DB) {
 	Import(t, db, directory)
 	o1, o2 := &screenpop.Organization{ID: "o1", Name: "Example Ltd"}, &screenpop.Organization{ID: "o2", Name: "Sample & Söhne"}

@@ -29,14 +29,7 @@ func testUsers(t *testing.T, db *store.DB) {
 	isError(t, "adding a login twice", err, store.ErrExists)
 	_, err = db.AddUser(ctx, store.NewUser{Login: "eve", Role: screenpop.RoleAgent, PasswordHash: "h", Agent: "ann"})
 	isError(t, "adding an agent twice", err, store.ErrExists)
-	for _, bad := range []store.NewUser{
-		{Login: "", Role: screenpop.RoleAgent, PasswordHash: "h"}, {Login: "a b", Role: screenpop.RoleAgent, PasswordHash: "h"},
-		{Login: "dan", Role: "root", PasswordHash: "h"}, {Login: "dan", Role: screenpop.RoleAgent},
-	} {
-		if _, err := db.AddUser(ctx, bad); err == nil {
-			t.Errorf("AddUser(%+v) was taken", bad)
-		}
-	}
+	testBadUsers(t, db)
 
 	if err := db.SetPassword(ctx, "Ann", "h3"); err != nil {
 		t.Fatal(err)
@@ -72,6 +65,18 @@ func testUsers(t *testing.T, db *store.DB) {
 		t.Fatal(err)
 	}
 	same(t, "all agents", names, map[bridge.AgentID]string{"ann": "Ann Ünal", "chief-desk": "chief"})
+}
+
+func testBadUsers(t *testing.T, db *store.DB) {
+	t.Helper()
+	for _, bad := range []store.NewUser{
+		{Login: "", Role: screenpop.RoleAgent, PasswordHash: "h"}, {Login: "a b", Role: screenpop.RoleAgent, PasswordHash: "h"},
+		{Login: "dan", Role: "root", PasswordHash: "h"}, {Login: "dan", Role: screenpop.RoleAgent},
+	} {
+		if _, err := db.AddUser(t.Context(), bad); err == nil {
+			t.Errorf("AddUser(%+v) was taken", bad)
+		}
+	}
 }
 
 func testDevices(t *testing.T, db *store.DB) {
