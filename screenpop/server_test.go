@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -65,6 +66,10 @@ func newSite(t *testing.T, change ...func(*screenpop.ServerOptions)) *site {
 		t.Fatal(err)
 	}
 	s.http = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.srv.Handler().ServeHTTP(w, r) }))
+	s.http.Config.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
+		_ = c.(*net.TCPConn).SetWriteBuffer(16 << 10) // so that a stalled reader is met soon
+		return ctx
+	}
 	o := screenpop.ServerOptions{
 		ExternalURL: &url.URL{Scheme: "http", Host: s.http.Listener.Addr().String()},
 		Users:       s.users, Sessions: s.sessions, Desks: s.hub, Pops: pops, Links: s.links, Opened: s.store,
