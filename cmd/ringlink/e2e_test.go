@@ -24,6 +24,7 @@ organization,o2,Helpdesk Example,,,,,,
 person,p1,Ada Example,,o1,,,,
 number,n1,,+12025550101,o1,p1,,,work
 number,n2,,5000,o2,,,,dialled
+number,n3,,5010,o2,,,,dialled
 ticket,t1,,1042,o1,p1,Printer on fire,open,
 `
 
