@@ -135,15 +135,9 @@ type Pops struct {
 	// LinkTTL is how long a link can be redeemed once the desk has asked for it.
 	LinkTTL time.Duration `yaml:"link_ttl" default:"60s" range:"1s..60s"`
 
-	// WrapUp is how long a pop stays on the desk after its call has ended.
-	WrapUp time.Duration `yaml:"wrap_up" default:"30s" range:"0s..1h"`
-
 	// LookupDeadline is how long a pop waits for the caller's name; after it the number is shown alone and the
 	// rest follows in place.
 	LookupDeadline time.Duration `yaml:"lookup_deadline" default:"250ms" range:"10ms..5s"`
-
-	// ShownTimeout is how long a pop waits for a desk of the agent to show it; then it has expired.
-	ShownTimeout time.Duration `yaml:"shown_timeout" default:"5m" range:"5s..1h"`
 }
 
 // Sessions says how long a sign-in holds.

@@ -78,7 +78,7 @@ func TestDefaults(t *testing.T) {
 			ExtensionPattern:    regexp.MustCompile(`^[0-9]{2,6}$`),
 		}},
 		SIP:      SIP{Allow: []netip.Prefix{}},
-		Pops:     Pops{LinkTTL: time.Minute, WrapUp: 30 * time.Second, LookupDeadline: 250 * time.Millisecond, ShownTimeout: 5 * time.Minute},
+		Pops:     Pops{LinkTTL: time.Minute, LookupDeadline: 250 * time.Millisecond},
 		Sessions: Sessions{Idle: 8 * time.Hour, Absolute: 24 * time.Hour},
 		Limits:   Limits{Calls: 20000, EventsQueue: 8192, StreamsPerAgent: 8},
 	}
@@ -108,7 +108,7 @@ func TestGood(t *testing.T) {
 		}},
 		{"windows line ends and a byte order mark", "\ufeff" + strings.ReplaceAll(minimal, "\n", "\r\n"), func(c *Config) bool { return c.PBXs[0].Region == "US" }},
 		{"a quoted number, a tag and a literal", minimal + "tickets: {prefix: !!str 007, pad_to: 0x7}\n", func(c *Config) bool { return c.Tickets == Tickets{"007", 7} }},
-		{"anchors", minimal + "pops: {link_ttl: &ttl 5s, shown_timeout: *ttl}\n", func(c *Config) bool { return c.Pops.ShownTimeout == 5*time.Second }},
+		{"anchors", minimal + "pops: {link_ttl: &ttl 5s, lookup_deadline: *ttl}\n", func(c *Config) bool { return c.Pops.LookupDeadline == 5*time.Second }},
 		{"merge keys", strings.Replace(minimal, "  - name: pbx1", "  - &one\n    name: pbx1", 1) + "  - <<: [*one, {region: DE, extension_pattern: '^1..$'}]\n    name: pbx2\n", func(c *Config) bool {
 			p := c.PBXs[1]
 			return p.Name == "pbx2" && p.Region == "US" && p.ExtensionPattern.String() == "^1..$" && p.ARI.User == "ringlink"

@@ -18,7 +18,7 @@ import (
 // memory the database is its connection, and there is just one.
 func (db *DB) openSQLite(o Options) error {
 	if o.Path == "" {
-		return errors.New("the SQLite database needs a path, or " + Memory)
+		return fmt.Errorf("the SQLite database needs a path, or %q", Memory)
 	}
 	if o.DSN != "" {
 		return errors.New("a DSN is for postgres; sqlite takes a path")

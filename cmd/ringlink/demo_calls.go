@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -267,5 +266,3 @@ func endpointOf(login string) string {
 	}
 	return ""
 }
-
-func (st story) who() string { return cmp.Or(st.number, "withheld") }

@@ -321,24 +321,5 @@ func (g *gateway) pops() (rows []popRow) {
 	return rows
 }
 
-// popsOf returns the pops of one call when all have ended.
-func (g *gateway) popsOf(uniqueID string) (rows []popRow) {
-	g.t.Helper()
-	g.until("the end of the pops of "+uniqueID, func() error {
-		rows = nil
-		for _, r := range g.pops() {
-			if r.UniqueID != uniqueID {
-				continue
-			}
-			if r.EndedAt == nil {
-				return fmt.Errorf("pop %s is %s", r.Pop, r.State)
-			}
-			rows = append(rows, r)
-		}
-		return nil
-	})
-	return rows
-}
-
 // talking accepts the view of a pop whose agent talks.
 func talking(v screenpop.CallView) bool { return v.Pop != "" && v.State == "talking" }

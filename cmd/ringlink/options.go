@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/nyaruka/phonenumbers"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"ringlink/ari"
@@ -78,8 +77,8 @@ func sourceOptions(p *config.PBX, emit func(bridge.Event) bool, log *slog.Logger
 	}
 }
 
-// normalizer brings numbers into E.164: inside extensions stay as they are,
-// and so does what cannot be a number of the PBX's region.
+// normalizer brings numbers into E.164 as the import does: inside extensions
+// stay as they are, and so does what cannot be a number of the PBX's region.
 func normalizer(c *config.Config) func(bridge.PBX, bridge.Number) bridge.Number {
 	return func(pbx bridge.PBX, n bridge.Number) bridge.Number {
 		i := slices.IndexFunc(c.PBXs, func(p config.PBX) bool { return p.Name == string(pbx) })
@@ -87,11 +86,11 @@ func normalizer(c *config.Config) func(bridge.PBX, bridge.Number) bridge.Number 
 		if i < 0 || raw == "" || c.PBXs[i].ExtensionPattern.MatchString(raw) {
 			return n
 		}
-		parsed, err := phonenumbers.Parse(raw, c.PBXs[i].Region)
-		if err != nil || !phonenumbers.IsPossibleNumber(parsed) {
+		normal, err := store.Normalize(raw, c.PBXs[i].Region)
+		if err != nil {
 			return n
 		}
-		return bridge.Number(phonenumbers.Format(parsed, phonenumbers.E164))
+		return normal
 	}
 }
 
