@@ -53,7 +53,7 @@ type Options struct {
 	// is seen within 2 s.
 	RetryMin, RetryMax time.Duration
 	// RetryRefused is the pause where somebody has to act first (wrong
-	// password, no ARI at the address). Default 5 s.
+	// password, a certificate). Default 5 s.
 	RetryRefused time.Duration
 	// HoldLimit bounds the events that are kept while a snapshot is fetched.
 	// Default 8192.
@@ -233,11 +233,11 @@ func (s *Source) newBackOff() *backoff.ExponentialBackOff {
 // pause returns how long to wait before the next attempt.
 func (s *Source) pause(b *backoff.ExponentialBackOff, reason string) time.Duration {
 	switch {
+	case reason == ReasonBooting, reason == ReasonNotFound: // Asterisk's HTTP server is up, ARI is about to be
+		b.Reset()
 	case mustAct(reason):
 		b.Reset()
 		return s.opt.RetryRefused
-	case reason == ReasonBooting: // takes Asterisk a second or so
-		b.Reset()
 	}
 	return min(b.NextBackOff(), s.opt.RetryMax)
 }
