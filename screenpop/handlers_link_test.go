@@ -170,6 +170,8 @@ func TestPopPageStates(t *testing.T) {
 		{"foreign", func(p *screenpop.Pop) { p.Found.Foreign = true }, []string{"belongs to another organization", "Blank labels"}, nil},
 		{"ticket with a script for a URL", func(p *screenpop.Pop) { p.Found.Ticket.URL = "javascript:alert(1)" },
 			[]string{"gave no address"}, []string{"javascript:", "Open in the service desk"}},
+		{"ticket with a script that looks like a host", func(p *screenpop.Pop) { p.Found.Ticket.URL = "javascript://desk.example.com/%0aalert(1)" },
+			[]string{"gave no address"}, []string{"javascript:", "alert(1)", "Open in the service desk"}},
 		{"several", func(p *screenpop.Pop) { p.Found.Person, p.Found.Candidates = nil, 3 }, []string{"3 people share this number"}, []string{"Maria"}},
 		{"ended", func(p *screenpop.Pop) { p.State = "ended" }, []string{"This call has ended"}, nil},
 		{"superseded", func(p *screenpop.Pop) { p.State = "superseded" }, []string{"moved on to somebody else"}, nil},
