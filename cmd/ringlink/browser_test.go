@@ -1,10 +1,14 @@
 package main
 
 import (
+	"bufio"
 	"context"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -135,5 +139,65 @@ func TestPopInChromium(t *testing.T) {
 	rows := g.allEnded(0)
 	if len(rows) != 1 || rows[0].ShownAt == nil || rows[0].AcknowledgedAt == nil {
 		t.Errorf("rows: %+v", rows)
+	}
+}
+
+// The demo as a newcomer sees it: the address that it prints signs the browser
+// in, once, and the first call comes.
+func TestDemoInChromium(t *testing.T) {
+	tab := lab.StartChromium(t)
+	path, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(path, "demo")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	address := make(chan string, 1)
+	printed := make(chan string, 1)
+	go func() {
+		var all strings.Builder
+		lines := bufio.NewScanner(out)
+		for lines.Scan() {
+			fmt.Fprintln(&all, lines.Text())
+			if at := strings.Index(lines.Text(), "http://"); at >= 0 && strings.HasPrefix(lines.Text(), "Ann") {
+				address <- lines.Text()[at:]
+			}
+		}
+		printed <- all.String()
+	}()
+	var url string
+	select {
+	case url = <-address:
+	case <-time.After(patience):
+		t.Fatal("the demo printed no address")
+	}
+	browse(t, tab, chromedp.Navigate(url), chromedp.WaitVisible(chromedp.CSS(`.card[data-state=talking][data-drawn-at]`)))
+	if name := look(t, tab, chromedp.Text(chromedp.CSS(`.card h2`))); name != "Ada Example" {
+		t.Errorf("the first caller is %q", name)
+	}
+	screenshot(t, tab, "demo")
+	if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	var text string
+	select {
+	case text = <-printed:
+	case <-time.After(patience):
+		t.Fatal("the demo did not end")
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("the demo ended with %v", err)
+	}
+	for _, want := range []string{"Call 1: known caller", "SIP INVITE", "pop for ann, INVITE and channel joined"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the demo did not print %q:\n%s", want, text)
+		}
 	}
 }
