@@ -3,7 +3,10 @@ package main
 import (
 	_ "embed"
 	"fmt"
+	"net"
+	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"text/template"
 
@@ -34,15 +37,53 @@ func (c *asteriskConfigCommand) Run(s *session) error {
 	if err != nil {
 		return fmt.Errorf("reading the built-in template: %w", err)
 	}
-	data := struct {
-		Name, User, Password, Port, Prefix string
-		HTTPS                              bool
-		Variables                          []string
-	}{Name: p.Name, User: p.ARI.User, Port: port(p.ARI.URL), Prefix: strings.Trim(p.ARI.URL.Path, "/"), HTTPS: p.ARI.URL.Scheme == "https", Variables: p.CallNumberVariables}
-	if c.Reveal {
-		data.Password = p.ARI.Password.Reveal()
+	return t.Execute(s.out, newAsteriskData(p, c.Reveal))
+}
+
+// asteriskData is what the template names.
+type asteriskData struct {
+	Name, User, Password string
+	Host, Port, Bind     string // Bind is both
+	Prefix               string
+	HTTPS                bool
+	ChannelVars          string
+	Variable             string // the best of the call number's, empty if there is none
+}
+
+func newAsteriskData(p *config.PBX, reveal bool) asteriskData {
+	d := asteriskData{
+		Name: p.Name, User: p.ARI.User,
+		Host: bindHost(p.ARI.URL.Hostname()), Port: port(p.ARI.URL),
+		Prefix: strings.Trim(p.ARI.URL.Path, "/"), HTTPS: p.ARI.URL.Scheme == "https",
+		ChannelVars: channelVars(p),
 	}
-	return t.Execute(s.out, data)
+	d.Bind = net.JoinHostPort(d.Host, d.Port)
+	if len(p.CallNumberVariables) > 0 {
+		d.Variable = p.CallNumberVariables[0]
+	}
+	if reveal {
+		d.Password = strings.ReplaceAll(p.ARI.Password.Reveal(), ";", `\;`) // or it would begin a comment
+	}
+	return d
+}
+
+// channelVars is the value of channelvars in ari.conf: the variables that
+// Ringlink wants on every channel.
+func channelVars(p *config.PBX) string {
+	return strings.Join(append(slices.Clone(p.CallNumberVariables),
+		"CHANNEL(linkedid)", "CALLERID(num-pres)", "CALLERID(dnid)", "CALLERID(rdnis)"), ",")
+}
+
+// bindHost is the address that Asterisk listens on to be reached at host. A
+// name may stand for any address of that machine.
+func bindHost(host string) string {
+	if _, err := netip.ParseAddr(host); err == nil {
+		return host
+	}
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		return "127.0.0.1"
+	}
+	return "0.0.0.0"
 }
 
 func port(u *url.URL) string {
@@ -64,5 +105,8 @@ func choosePBX(cfg *config.Config, name string) (*config.PBX, error) {
 		}
 		names = append(names, cfg.PBXs[i].Name)
 	}
-	return nil, fmt.Errorf("no such PBX %q; say --pbx with one of: %s", name, strings.Join(names, ", "))
+	if name == "" {
+		return nil, fmt.Errorf("there are several PBXs, name one: %s", strings.Join(names, ", "))
+	}
+	return nil, fmt.Errorf("there is no PBX %q in the configuration; there is %s", name, strings.Join(names, ", "))
 }

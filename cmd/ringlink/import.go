@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -15,7 +16,7 @@ type importCommand struct {
 	configFlag
 	Region string `help:"Country of numbers that name none, as US; the first PBX's region if left out."`
 	DryRun bool   `help:"Check the file and count, change nothing."`
-	File   string `arg:"" type:"existingfile" help:"CSV file; see the README for its columns."`
+	File   string `arg:"" help:"CSV file; see the README for its columns."`
 }
 
 // Run imports the file: all of it or nothing.
@@ -31,6 +32,10 @@ func (c *importCommand) Run(s *session) error {
 			Region: cmp.Or(c.Region, cfg.PBXs[0].Region),
 			DryRun: c.DryRun,
 		})
+		if faults, ok := errors.AsType[*store.ImportError](err); ok {
+			fmt.Fprintf(s.err, "%v\n%d to mend in %s; nothing was imported\n", faults, len(faults.Faults)+faults.More, c.File)
+			return exitCode(1)
+		}
 		if err != nil {
 			return err
 		}

@@ -83,6 +83,17 @@ func moment(t time.Time) *time.Time {
 	return &t
 }
 
+// Validate is kong's: a command line that makes no sense.
+func (c *popsCommand) Validate() error {
+	if c.Limit < 1 || c.Limit > 10000 {
+		return fmt.Errorf("--limit is %d, not within 1 to 10000", c.Limit)
+	}
+	if c.Since < 0 {
+		return fmt.Errorf("--since is %s; the last hour is 1h", c.Since)
+	}
+	return nil
+}
+
 // Run prints the pops, oldest offer first.
 func (c *popsCommand) Run(s *session) error {
 	return c.withStore(s, func(_ *config.Config, db *store.DB) error {
@@ -119,8 +130,8 @@ func printPops(w io.Writer, list []screenpop.Pop, reveal bool) error {
 		if r.Withheld {
 			caller = "withheld"
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", p.Offered.UTC().Format(time.DateTime),
-			r.Call, r.Device, r.Agent, r.Mode, r.Opens, printable(caller), printable(r.Dialled), printable(r.CallNumber), r.State, r.Cause)
+		cells := []string{p.Offered.UTC().Format(time.DateTime), r.Call, r.Device, r.Agent, r.Mode, r.Opens, caller, r.Dialled, r.CallNumber, r.State, r.Cause}
+		fmt.Fprintln(t, tableRow(cells...))
 	}
 	return t.Flush()
 }

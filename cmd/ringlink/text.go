@@ -17,6 +17,14 @@ func printable(s string) string {
 	}, s)
 }
 
+// tableRow joins cells for a tabwriter, each made printable.
+func tableRow(cells ...string) string {
+	for i := range cells {
+		cells[i] = printable(cells[i])
+	}
+	return strings.Join(cells, "\t")
+}
+
 // copyLimited copies at most 1 MiB.
 func copyLimited(w io.Writer, r io.Reader) (int64, error) {
 	return io.Copy(w, io.LimitReader(r, 1<<20))

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode"
 
 	"golang.org/x/term"
 
@@ -100,6 +101,9 @@ func (c *userAddCommand) Run(s *session) error {
 			return err
 		}
 		u, err := db.AddUser(s.ctx, store.NewUser{Login: c.Login, Name: c.Name, Role: screenpop.Role(c.Role), PasswordHash: hash})
+		if errors.Is(err, store.ErrExists) {
+			return fmt.Errorf("there is a user %q already; ringlink user password gives a new password", strings.ToLower(c.Login))
+		}
 		if err != nil {
 			return err
 		}
@@ -133,9 +137,13 @@ func (c *userPasswordCommand) Run(s *session) error {
 			return err
 		}
 		if err := db.SetPassword(s.ctx, c.Login, hash); err != nil {
+			return noSuchUser(err, c.Login)
+		}
+		if err := audit(s.ctx, db, "password_set", strings.ToLower(c.Login), ""); err != nil {
 			return err
 		}
-		return audit(s.ctx, db, "password_set", strings.ToLower(c.Login), "")
+		_, err = fmt.Fprintf(s.out, "%s has a new password\n", strings.ToLower(c.Login))
+		return err
 	})
 }
 
@@ -162,14 +170,26 @@ func (c *userEnableCommand) Run(s *session) error {
 func setDisabled(s *session, f configFlag, login string, disabled bool) error {
 	return f.withStore(s, func(_ *config.Config, db *store.DB) error {
 		if err := db.SetDisabled(s.ctx, login, disabled); err != nil {
+			return noSuchUser(err, login)
+		}
+		action, said := "user_enabled", "may sign in again"
+		if disabled {
+			action, said = "user_disabled", "may sign in no more; open desks end within 15 s"
+		}
+		if err := audit(s.ctx, db, action, strings.ToLower(login), ""); err != nil {
 			return err
 		}
-		action := "user_enabled"
-		if disabled {
-			action = "user_disabled"
-		}
-		return audit(s.ctx, db, action, strings.ToLower(login), "")
+		_, err := fmt.Fprintf(s.out, "%s %s\n", strings.ToLower(login), said)
+		return err
 	})
+}
+
+// noSuchUser puts a user who is not there into words.
+func noSuchUser(err error, login string) error {
+	if errors.Is(err, screenpop.ErrNotFound) {
+		return fmt.Errorf("there is no user %q; ringlink user list shows them", login)
+	}
+	return err
 }
 
 type userListCommand struct{ configFlag }
@@ -188,7 +208,7 @@ func (c *userListCommand) Run(s *session) error {
 			if u.Disabled {
 				state = "disabled"
 			}
-			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", u.Login, printable(u.Name), u.Role, u.Agent, state)
+			fmt.Fprintln(t, tableRow(u.Login, u.Name, string(u.Role), string(u.Agent), state))
 		}
 		return t.Flush()
 	})
@@ -215,7 +235,7 @@ func (d deviceArgs) device(cfg *config.Config) (bridge.Device, error) {
 		return bridge.Device{}, err
 	}
 	tech, resource, ok := strings.Cut(d.Endpoint, "/")
-	if !ok || tech == "" || resource == "" {
+	if !ok || tech == "" || resource == "" || strings.ContainsFunc(d.Endpoint, unprintable) {
 		return bridge.Device{}, fmt.Errorf("%q is no endpoint; write it as Asterisk does: PJSIP/101", d.Endpoint)
 	}
 	if outside(p)(d.Endpoint, "") {
@@ -223,6 +243,8 @@ func (d deviceArgs) device(cfg *config.Config) (bridge.Device, error) {
 	}
 	return bridge.Device{PBX: bridge.PBX(p.Name), Endpoint: d.Endpoint}, nil
 }
+
+func unprintable(r rune) bool { return r == ' ' || !unicode.IsPrint(r) }
 
 type agentMapCommand struct {
 	configFlag
@@ -238,14 +260,31 @@ func (c *agentMapCommand) Run(s *session) error {
 			return err
 		}
 		if err := db.MapDevice(s.ctx, c.Login, d); err != nil {
-			return err
+			return noSuchAgent(s.ctx, db, err, c.Login)
 		}
 		if err := audit(s.ctx, db, "device_mapped", strings.ToLower(c.Login), d.String()); err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(s.out, "%s uses %s\n", c.Login, d)
+		_, err = fmt.Fprintf(s.out, "%s uses %s\n", strings.ToLower(c.Login), d)
 		return err
 	})
+}
+
+// noSuchAgent puts a user who is not there, or who takes no calls, into words.
+func noSuchAgent(ctx context.Context, db *store.DB, err error, login string) error {
+	if !errors.Is(err, screenpop.ErrNotFound) {
+		return err
+	}
+	users, listing := db.ListUsers(ctx)
+	if listing != nil {
+		return errors.Join(err, listing)
+	}
+	for _, u := range users {
+		if u.Login == strings.ToLower(login) {
+			return fmt.Errorf("%s is a user without an agent (%s) and takes no calls; only users added with --role agent do", u.Login, u.Role)
+		}
+	}
+	return noSuchUser(err, login)
 }
 
 type agentUnmapCommand struct {
@@ -260,10 +299,16 @@ func (c *agentUnmapCommand) Run(s *session) error {
 		if err != nil {
 			return err
 		}
-		if err := db.UnmapDevice(s.ctx, d); err != nil {
+		if err := db.UnmapDevice(s.ctx, d); errors.Is(err, screenpop.ErrNotFound) {
+			return fmt.Errorf("nobody uses %s; ringlink agent list shows who uses what", d)
+		} else if err != nil {
 			return err
 		}
-		return audit(s.ctx, db, "device_unmapped", d.String(), "")
+		if err := audit(s.ctx, db, "device_unmapped", d.String(), ""); err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(s.out, "nobody uses %s any more\n", d)
+		return err
 	})
 }
 
@@ -283,7 +328,7 @@ func (c *agentListCommand) Run(s *session) error {
 		t := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
 		fmt.Fprintln(t, "PBX\tENDPOINT\tAGENT\tNAME")
 		for _, a := range list {
-			fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", a.Device.PBX, a.Device.Endpoint, a.Agent, printable(names[a.Agent]))
+			fmt.Fprintln(t, tableRow(string(a.Device.PBX), a.Device.Endpoint, string(a.Agent), names[a.Agent]))
 		}
 		return t.Flush()
 	})
