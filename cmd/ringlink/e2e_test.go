@@ -14,6 +14,7 @@ import (
 
 	"ringlink/cmd/internal/lab"
 	"ringlink/screenpop"
+	"ringlink/store/storetest"
 )
 
 // labDirectory has the caller of the flows, her organization, the dialled
@@ -42,43 +43,69 @@ func (g *gateway) importText(text string) {
 // gets the pop, with what, and that every other agent gets nothing.
 func TestFlowsOnAsterisk(t *testing.T) {
 	site := lab.StartSite(t, lab.Options{}, "observer")
-	g := newGateway(t, site.Asterisk, sqliteStore(t))
+	runFlows(t, site, sqliteStore(t), lab.Flows())
+}
+
+// The same on Postgres, for a flow of each mode and a transfer.
+func TestFlowsOnPostgres(t *testing.T) {
+	site := lab.StartSite(t, lab.Options{}, "observer")
+	dsn := storetest.Postgres(t)
+	var flows []lab.Flow
+	for _, f := range lab.Flows() {
+		switch f.Name {
+		case "direct", "ivr_direct", "ivr_unknown", "anonymous", "blind_transfer_refer", "internal":
+			flows = append(flows, f)
+		}
+	}
+	t.Setenv("RINGLINK_TEST_DSN", dsn)
+	runFlows(t, site, "{driver: postgres, dsn: {env: RINGLINK_TEST_DSN}}", flows)
+}
+
+func runFlows(t *testing.T, site *lab.Site, store string, flows []lab.Flow) {
+	g := newGateway(t, site.Asterisk, store)
 	g.people()
 	g.importText(labDirectory)
 	g.start()
 	g.ready()
 	desks := g.desks()
-	for _, f := range lab.Flows() {
-		t.Run(f.Name, func(t *testing.T) {
-			before := map[string]int{}
-			for login, d := range desks {
-				before[login] = len(d.pops())
-			}
-			known := len(g.pops())
-			site.Settle(t)
-			// Each answered device's agent sees the pop before the call goes on.
-			turn := 0
-			site.Answered = func(device string) {
-				if turn >= len(f.Pops) || device != f.Pops[turn] {
-					return
-				}
-				login := agentOf(device)
-				turn++
-				g.follow(t, desks[login], before[login])
-				before[login]++
-			}
-			defer func() { site.Answered = nil }()
-			f.Run(t, site)
-			rows := g.allEnded(known)
-			if diff := cmp.Diff(expectedRows(f), describeRows(rows)); diff != "" {
-				t.Errorf("%s (-want +got):\n%s", f.Text, diff)
-			}
-			for login, d := range desks {
-				if got := len(d.pops()); got != before[login] {
-					t.Errorf("%s saw %d pops more than due", login, got-before[login])
-				}
-			}
-		})
+	for _, f := range flows {
+		t.Run(f.Name, func(t *testing.T) { g.runFlow(t, site, desks, f) })
+	}
+}
+
+func (g *gateway) runFlow(t *testing.T, site *lab.Site, desks map[string]*deskClient, f lab.Flow) {
+	before := map[string]int{}
+	for login, d := range desks {
+		before[login] = len(d.pops())
+	}
+	known := len(g.pops())
+	site.Settle(t)
+	// Each answered device's agent sees the pop before the call goes on.
+	turn := 0
+	site.Answered = func(device string) {
+		if turn >= len(f.Pops) || device != f.Pops[turn] {
+			return
+		}
+		login := agentOf(device)
+		turn++
+		g.follow(t, desks[login], before[login])
+		before[login]++
+	}
+	defer func() { site.Answered = nil }()
+	f.Run(t, site)
+	rows := g.allEnded(known)
+	if diff := cmp.Diff(expectedRows(f), describeRows(rows)); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", f.Text, diff)
+	}
+	for i, r := range rows {
+		if r.Call != rows[0].Call || r.UniqueID == "" || r.SIPCallID == "" {
+			t.Errorf("pop %d: call %s of %s, unique id %q, Call-ID %q", i+1, r.Call, rows[0].Call, r.UniqueID, r.SIPCallID)
+		}
+	}
+	for login, d := range desks {
+		if got := len(d.pops()); got != before[login] {
+			t.Errorf("%s saw %d pops more than due", login, got-before[login])
+		}
 	}
 }
 
