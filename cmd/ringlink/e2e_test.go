@@ -102,6 +102,9 @@ func (g *gateway) runFlow(t *testing.T, site *lab.Site, desks map[string]*deskCl
 			t.Errorf("pop %d: call %s of %s, unique id %q, Call-ID %q", i+1, r.Call, rows[0].Call, r.UniqueID, r.SIPCallID)
 		}
 	}
+	if len(rows) > 0 {
+		site.Asterisk.CDR(`"` + rows[0].UniqueID + `"`) // ends the test if no call record has it
+	}
 	for login, d := range desks {
 		if got := len(d.pops()); got != before[login] {
 			t.Errorf("%s saw %d pops more than due", login, got-before[login])
