@@ -43,16 +43,16 @@ func (s *Server) handleLogin(w http.ResponseWriter, r *http.Request, v visitor) 
 		return &httpError{status: http.StatusBadRequest, notice: "bad_request", cause: err}
 	}
 	form := loginForm{Login: strings.TrimSpace(r.PostFormValue("login")), Next: safeNext(r.PostFormValue("next"))}
-	wait, done := s.limits.begin(form.Login, v.remote, s.o.Clock())
-	if wait > 0 {
-		s.audit(r.Context(), "", "login_limited", "", "", v.from)
-		form.Fault = fmt.Sprintf(texts["login_limit"], waitText(wait))
-		w.Header().Set("Retry-After", strconv.Itoa(int((wait+time.Second-1)/time.Second)))
+	may := s.limits.begin(form.Login, v.remote, s.o.Clock())
+	if may.wait > 0 {
+		s.auditLimited(r, may, v)
+		form.Fault = fmt.Sprintf(texts["login_limit"], waitText(may.wait))
+		w.Header().Set("Retry-After", strconv.Itoa(int((may.wait+time.Second-1)/time.Second)))
 		return s.pages.render(w, r, http.StatusTooManyRequests, "login", page{Login: form})
 	}
 	user, ok, err := s.checkPassword(r.Context(), form.Login, r.PostFormValue("password"))
 	// Our own trouble is nobody's failure.
-	done(ok || err != nil, s.o.Clock())
+	may.done(ok || err != nil, s.o.Clock())
 	if err != nil {
 		return err
 	}
@@ -67,6 +67,13 @@ func (s *Server) handleLogin(w http.ResponseWriter, r *http.Request, v visitor) 
 	s.audit(r.Context(), user.ID, "login", user.ID, "password", v.from)
 	http.Redirect(w, r, form.Next, http.StatusSeeOther)
 	return nil
+}
+
+// auditLimited notes the first refusal of a run.
+func (s *Server) auditLimited(r *http.Request, may leave, v visitor) {
+	if may.first {
+		s.audit(r.Context(), "", "login_limited", "", "", v.from)
+	}
 }
 
 // checkPassword returns the user and whether the password is theirs. It hashes
@@ -109,7 +116,13 @@ func (s *Server) handleSignIn(w http.ResponseWriter, r *http.Request, v visitor)
 	if err := r.ParseForm(); err != nil {
 		return &httpError{status: http.StatusBadRequest, notice: "bad_request", cause: err}
 	}
+	may := s.limits.beginToken(v.remote, s.o.Clock())
+	if may.wait > 0 {
+		s.auditLimited(r, may, v)
+		return &httpError{status: http.StatusTooManyRequests, notice: "too_many_tries", wait: may.wait}
+	}
 	id, ok := s.signIns.spend(r.PostFormValue("token"), s.o.Clock())
+	may.done(ok, s.o.Clock())
 	if !ok {
 		s.audit(r.Context(), "", "login_failed", "", "sign_in_token", v.from)
 		return &httpError{status: http.StatusGone, notice: "signin_spent"}

@@ -2,6 +2,7 @@ package screenpop
 
 import (
 	"bytes"
+	"compress/gzip"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
@@ -10,6 +11,7 @@ import (
 	"io/fs"
 	"net/http"
 	"path"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -28,6 +30,7 @@ type staticFile struct {
 	served string
 	kind   string
 	data   []byte
+	packed []byte // data in gzip; nil where that is not shorter
 }
 
 var staticKinds = map[string]string{
@@ -55,7 +58,9 @@ func loadStaticFiles() (*staticFiles, error) {
 		if err != nil {
 			return nil, fmt.Errorf("reading embedded files: %w", err)
 		}
-		files.add(e.Name(), kind, data)
+		if err := files.add(e.Name(), kind, data); err != nil {
+			return nil, err
+		}
 	}
 	parts, err := fs.Glob(web, deskParts)
 	if err != nil {
@@ -69,17 +74,53 @@ func loadStaticFiles() (*staticFiles, error) {
 		}
 		desk = append(desk, data...)
 	}
-	files.add("desk.js", staticKinds[".js"], desk)
-	return files, nil
+	return files, files.add("desk.js", staticKinds[".js"], desk)
 }
 
-func (f *staticFiles) add(name, kind string, data []byte) {
+func (f *staticFiles) add(name, kind string, data []byte) error {
 	ext := path.Ext(name)
 	sum := sha256.Sum256(data)
 	file := staticFile{kind: kind, data: data}
 	file.served = strings.TrimSuffix(name, ext) + "." + hex.EncodeToString(sum[:6]) + ext
+	packed, err := pack(data)
+	if err != nil {
+		return fmt.Errorf("packing %s: %w", name, err)
+	}
+	if len(packed) < len(data) {
+		file.packed = packed
+	}
 	f.byName[name] = file
 	f.byPath[file.served] = file
+	return nil
+}
+
+func pack(data []byte) ([]byte, error) {
+	var b bytes.Buffer
+	w, err := gzip.NewWriterLevel(&b, gzip.BestCompression)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := w.Write(data); err != nil {
+		return nil, err
+	}
+	if err := w.Close(); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), nil
+}
+
+// takesGzip tells whether the browser asked for gzip by name (RFC 9110,
+// section 12.5.3); all do.
+func takesGzip(r *http.Request) bool {
+	for _, line := range r.Header.Values("Accept-Encoding") {
+		for coding := range strings.SplitSeq(line, ",") {
+			name, q, _ := strings.Cut(coding, ";")
+			if strings.EqualFold(strings.TrimSpace(name), "gzip") {
+				return q == "" || strings.ContainsAny(q, "123456789") // q=0 is a refusal
+			}
+		}
+	}
+	return false
 }
 
 // address is the path by which a file of web/ is served.
@@ -98,6 +139,13 @@ func (s *Server) handleStatic(w http.ResponseWriter, r *http.Request, _ visitor)
 	}
 	w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
 	w.Header().Set("Content-Type", f.kind)
+	w.Header().Set("Vary", "Accept-Encoding")
+	if f.packed != nil && takesGzip(r) {
+		w.Header().Set("Content-Encoding", "gzip")
+		w.Header().Set("Content-Length", strconv.Itoa(len(f.packed)))
+		_, _ = w.Write(f.packed) // the visitor may have gone; nothing is written for HEAD
+		return nil
+	}
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(f.data))
 	return nil
 }

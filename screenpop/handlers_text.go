@@ -90,6 +90,7 @@ var notices = map[string]notice{
 	"no_page":        {"There is nothing here", "The address may be mistyped.", toDesk.Go, toDesk.To},
 	"signed_out":     {"You are signed out", "Sign in to see your calls.", "Sign in", "/login"},
 	"signin_spent":   {"This sign-in address was used or has expired", "It works once, within ten minutes. Ask for a new one, or sign in with your password.", "Sign in", "/login"},
+	"too_many_tries": {"Too many attempts", "Please wait a minute and try again, or sign in with your password.", "Sign in", "/login"},
 	"cross_origin":   {"That came from another site", "Ringlink takes orders from its own pages only.", toDesk.Go, toDesk.To},
 	"wrong_host":     {"Wrong address", "This server goes by another name. Use the address in its configuration (external_url).", "", ""},
 	"needs_https":    {"HTTPS is needed", "Open the address with https. Behind a proxy: it must be in trusted_proxies and send X-Forwarded-Proto.", "", ""},

@@ -33,7 +33,8 @@ type failureLimit struct {
 
 type failures struct {
 	bucket  *rate.Limiter
-	pending int // attempts that have begun and not ended
+	pending int  // attempts that have begun and not ended
+	told    bool // the refusals since the last leave are in the audit trail
 	used    time.Time
 }
 
@@ -42,8 +43,9 @@ func newFailureLimit(every time.Duration, burst, maxKeys int) *failureLimit {
 }
 
 // begin asks leave for one attempt. If there is none, it returns how long to
-// wait; otherwise 0, and finish is due.
-func (l *failureLimit) begin(key string, now time.Time) time.Duration {
+// wait, and whether this is the first refusal since the last leave, so that
+// whoever hammers does not fill the audit trail; otherwise 0, and finish is due.
+func (l *failureLimit) begin(key string, now time.Time) (wait time.Duration, first bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	f := l.keys[key]
@@ -55,10 +57,12 @@ func (l *failureLimit) begin(key string, now time.Time) time.Duration {
 	f.used = now
 	left := f.bucket.TokensAt(now) - float64(f.pending)
 	if left < 1 {
-		return time.Duration((1 - left) * float64(l.every))
+		first, f.told = !f.told, true
+		return time.Duration((1 - left) * float64(l.every)), first
 	}
+	f.told = false
 	f.pending++
-	return 0
+	return 0, false
 }
 
 // finish ends an attempt that begin gave leave for.
@@ -120,24 +124,37 @@ func newLoginLimits() *loginLimits {
 	}
 }
 
-// begin returns how long to wait before the next attempt; with 0 the attempt
-// may go on and done must be called with its result.
-func (l *loginLimits) begin(login string, from netip.Addr, now time.Time) (wait time.Duration, done func(ok bool, now time.Time)) {
+// leave is the answer to whoever wants to try a password or a token.
+type leave struct {
+	wait  time.Duration                // above 0: refused for so long
+	first bool                         // the first refusal of its run
+	done  func(ok bool, now time.Time) // with wait 0: to be called with the result
+}
+
+// begin asks leave to try a password.
+func (l *loginLimits) begin(login string, from netip.Addr, now time.Time) leave {
 	login, address := loginKey(login), addressKey(from)
-	if wait := l.addresses.begin(address, now); wait > 0 {
-		return wait, nil
+	if wait, first := l.addresses.begin(address, now); wait > 0 {
+		return leave{wait: wait, first: first}
 	}
-	if wait := l.logins.begin(login, now); wait > 0 {
+	if wait, first := l.logins.begin(login, now); wait > 0 {
 		l.addresses.finish(address, true, now)
-		return wait, nil
+		return leave{wait: wait, first: first}
 	}
-	return 0, func(ok bool, now time.Time) {
+	return leave{done: func(ok bool, now time.Time) {
 		l.addresses.finish(address, !ok, now)
 		l.logins.finish(login, !ok, now)
 		if ok {
 			l.logins.forget(login)
 		}
-	}
+	}}
+}
+
+// beginToken asks leave to try a one-time token, which names no login.
+func (l *loginLimits) beginToken(from netip.Addr, now time.Time) leave {
+	address := addressKey(from)
+	wait, first := l.addresses.begin(address, now)
+	return leave{wait: wait, first: first, done: func(ok bool, now time.Time) { l.addresses.finish(address, !ok, now) }}
 }
 
 func loginKey(login string) string {

@@ -11,7 +11,7 @@ func TestFailureLimitForgets(t *testing.T) {
 	l := newFailureLimit(time.Minute, 2, 3)
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	fail := func(key string) time.Duration {
-		wait := l.begin(key, now)
+		wait, _ := l.begin(key, now)
 		if wait == 0 {
 			l.finish(key, true, now)
 		}
@@ -43,15 +43,15 @@ func TestFailureLimitCountsPending(t *testing.T) {
 	l := newFailureLimit(time.Minute, 2, 10)
 	now := time.Unix(1, 0)
 	for range 2 {
-		if l.begin("a", now) != 0 {
+		if wait, _ := l.begin("a", now); wait != 0 {
 			t.Fatal("two may begin")
 		}
 	}
-	if l.begin("a", now) == 0 {
+	if wait, _ := l.begin("a", now); wait == 0 {
 		t.Error("a third began while two run")
 	}
 	l.finish("a", false, now)
-	if l.begin("a", now) != 0 {
+	if wait, _ := l.begin("a", now); wait != 0 {
 		t.Error("a success gives its place back")
 	}
 }

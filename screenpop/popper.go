@@ -178,14 +178,15 @@ func (p *Popper) Run(ctx context.Context) error {
 	}
 }
 
-// step does what waits in the mailbox, then hands out what became due.
+// step does what waits in the mailbox, then hands out what became due. Effects
+// come first: CloseStale must find what the engine offered before it.
 func (p *Popper) step() {
 	effects, posts := p.box.take()
-	for _, post := range posts {
-		p.guard("post", post)
-	}
 	for i := range effects {
 		p.guard("effect", func() { p.apply(&effects[i]) })
+	}
+	for _, post := range posts {
+		p.guard("post", post)
 	}
 	p.dispatchAsks()
 	p.dispatchRows()

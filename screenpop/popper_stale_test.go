@@ -11,6 +11,7 @@ import (
 
 	"ringlink/bridge"
 	"ringlink/screenpop"
+	"ringlink/screenpop/screenpoptest"
 )
 
 // lister lists the same rows always.
@@ -191,6 +192,50 @@ ringlink_pops_total{mode="caller_id",result="shown"} 1
 					t.Errorf("%s has %d samples, want 1", name, f.GetMetric()[0].GetHistogram().GetSampleCount())
 				}
 			}
+		}
+	})
+}
+
+// TestCloseStaleAfterAnOffer: what the engine offered before is not stale,
+// also when the popper comes to both in one go.
+func TestCloseStaleAfterAnOffer(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		store := &screenpoptest.Store{}
+		hub := screenpop.NewHub(screenpop.HubOptions{})
+		p, err := screenpop.NewPopper(screenpop.PopperOptions{Pops: store, Directory: newDirectory(), Hub: hub})
+		if err != nil {
+			t.Fatal(err)
+		}
+		row := screenpop.Pop{ID: popA1, Call: callA, Agent: agentOne, Facts: knownFacts(), State: bridge.PopShown, Offered: time.Now().Add(-time.Hour)}
+		store.Put(row)
+		again := offer(popA1, agentOne, knownFacts())
+		again.Call, again.At = callA, time.Now()
+		p.Handle(again)
+		found := make(chan int, 1)
+		go func() {
+			n, err := p.CloseStale(t.Context(), lister{row}, "pbx1", time.Now())
+			if err != nil {
+				t.Error(err)
+			}
+			found <- n
+		}()
+		synctest.Wait() // both wait for the loop
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- p.Run(ctx) }()
+		if n := <-found; n != 0 {
+			t.Errorf("%d stale pops", n)
+		}
+		synctest.Wait()
+		if is, _ := store.Row(popA1); is.State != bridge.PopShown {
+			t.Errorf("the running pop is %s", is.State)
+		}
+		if n := len(hub.Calls(agentOne)); n != 1 {
+			t.Errorf("%d calls on the desk", n)
+		}
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
 		}
 	})
 }

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/netip"
 	"net/url"
+	"runtime/debug"
 	"time"
 
 	"github.com/alexedwards/scs/v2"
@@ -74,11 +76,13 @@ type Server struct {
 	sessions *scs.SessionManager
 	limits   *loginLimits
 	signIns  *signIns
+	ended    endedSessions
 	pages    *pages
 	files    *staticFiles
 	origins  *http.CrossOriginProtection
 	mux      *http.ServeMux
 
+	answers      time.Duration // for a request and its answer, but a stream
 	heartbeat    time.Duration // between two comments of a stream
 	streamWrites time.Duration // for one flush of a stream
 }
@@ -106,6 +110,7 @@ func NewServer(o ServerOptions) (*Server, error) {
 		files:        files,
 		origins:      http.NewCrossOriginProtection(),
 		mux:          http.NewServeMux(),
+		answers:      routeTimeout,
 		heartbeat:    streamHeartbeat,
 		streamWrites: streamWriteTimeout,
 	}
@@ -171,6 +176,9 @@ func (s *Server) MintSignIn(userID string) string {
 func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.serveHTTP) }
 
 func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
+	// Also what no handler reads: net/http waits for the rest of a body.
+	setDeadlines(w, time.Now().Add(s.answers), time.Now().Add(s.answers))
+	defer s.recovered(w, r)
 	setSafetyHeaders(w.Header(), s.https)
 	if err := s.checkDoor(r); err != nil {
 		s.fail(w, r, route{api: true}, err)
@@ -181,4 +189,28 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.mux.ServeHTTP(w, r)
+}
+
+// setDeadlines sets those of the connection, which go by the clock of the
+// sockets, not by the Server's; zero is none.
+func setDeadlines(w http.ResponseWriter, read, write time.Time) {
+	c := http.NewResponseController(w)
+	_ = c.SetReadDeadline(read) // a writer that has no deadlines is a test's
+	_ = c.SetWriteDeadline(write)
+}
+
+// recovered answers a request whose handler panicked. The value may hold
+// personal data: only its type is logged.
+func (s *Server) recovered(w http.ResponseWriter, r *http.Request) {
+	p := recover()
+	if p == nil {
+		return
+	}
+	if p == http.ErrAbortHandler {
+		panic(p)
+	}
+	s.o.Logger.ErrorContext(r.Context(), "recovering from a panic in a request", "route", r.Pattern, "type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
+	a := answerFor(errPanic)
+	w.WriteHeader(a.status) // says nothing if an answer has begun
+	_, _ = io.WriteString(w, noticeText(a.notice)+"\n")
 }

@@ -24,6 +24,9 @@ func (s *Server) SetStream(heartbeat, writes time.Duration) {
 	s.heartbeat, s.streamWrites = heartbeat, writes
 }
 
+// SetAnswers shortens the time for a request and its answer.
+func (s *Server) SetAnswers(d time.Duration) { s.answers = d }
+
 // SafeNext is safeNext.
 func SafeNext(next string) string { return safeNext(next) }
 

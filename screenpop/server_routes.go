@@ -21,14 +21,14 @@ const (
 type route struct {
 	pattern string
 	access  access
-	api     bool          // errors are short texts, not pages, and nobody is sent to the login page
-	body    int64         // bytes of a request's body that are read
-	timeout time.Duration // for the whole answer; 0 is 10 s, below 0 none
+	api     bool  // errors are short texts, not pages, and nobody is sent to the login page
+	body    int64 // bytes of a request's body that are read
+	stream  bool  // has no end: no deadline, and is not use of the session
 	handle  func(w http.ResponseWriter, r *http.Request, v visitor) error
 }
 
 const (
-	routeTimeout = 10 * time.Second
+	routeTimeout = 10 * time.Second // for a request and its answer, see Server.answers
 	formBytes    = 8 << 10
 )
 
@@ -46,7 +46,7 @@ func (s *Server) routes() []route {
 		{pattern: "GET /{$}", access: signedIn, handle: s.handleDesk},
 		{pattern: "GET /standby", access: signedIn, handle: s.handleStandby},
 		{pattern: "GET /me", access: signedIn, api: true, handle: s.handleMe},
-		{pattern: "GET /api/stream", access: withDesk, api: true, timeout: -1, handle: s.handleStream},
+		{pattern: "GET /api/stream", access: withDesk, api: true, stream: true, handle: s.handleStream},
 		{pattern: "POST /api/pops/{id}/shown", access: withDesk, api: true, body: formBytes, handle: s.handleShown},
 		{pattern: "POST /api/pops/{id}/acknowledge", access: withDesk, api: true, body: formBytes, handle: s.handleAcknowledge},
 		{pattern: "POST /api/pops/{id}/link", access: withDesk, api: true, body: formBytes, handle: s.handleMintLink},
@@ -58,31 +58,14 @@ func (s *Server) routes() []route {
 	}
 }
 
-// serve puts a route's deadlines, limits and doors around its handler.
+// serve puts a route's limits and doors around its handler.
 func (s *Server) serve(rt route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s.setDeadlines(w, rt)
 		r.Body = http.MaxBytesReader(w, r.Body, rt.body)
 		if err := s.admit(w, r, rt); err != nil {
 			s.fail(w, r, rt, err)
 		}
 	})
-}
-
-// setDeadlines uses the clock of the sockets, not the Server's.
-func (s *Server) setDeadlines(w http.ResponseWriter, rt route) {
-	var at time.Time
-	switch {
-	case rt.timeout == 0:
-		at = time.Now().Add(routeTimeout)
-	case rt.timeout > 0:
-		at = time.Now().Add(rt.timeout)
-	}
-	c := http.NewResponseController(w)
-	_ = c.SetWriteDeadline(at) // a writer that has no deadlines is a test's
-	if rt.body > 0 || at.IsZero() {
-		_ = c.SetReadDeadline(at) // or it would end the stream, see handleStream
-	}
 }
 
 // admit lets the request in to the handler if its visitor may.
@@ -91,9 +74,9 @@ func (s *Server) admit(w http.ResponseWriter, r *http.Request, rt route) error {
 		return &httpError{status: http.StatusForbidden, notice: "cross_origin"}
 	}
 	ctx := r.Context()
-	if rt.timeout >= 0 {
+	if !rt.stream {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, routeTimeout)
+		ctx, cancel = context.WithTimeout(ctx, s.answers)
 		defer cancel()
 		r = r.WithContext(ctx)
 	}
@@ -114,7 +97,7 @@ func (s *Server) admit(w http.ResponseWriter, r *http.Request, rt route) error {
 	if rt.access == withDesk && !v.hasDesk() {
 		return &httpError{status: http.StatusForbidden, notice: "no_desk"}
 	}
-	if rt.timeout >= 0 { // a stream is not use
+	if !rt.stream {
 		if err := s.touch(v.session); err != nil {
 			s.o.Logger.WarnContext(ctx, "idle time-out not put off", "err", err)
 		}

@@ -2,6 +2,8 @@ package screenpop
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
@@ -18,6 +20,7 @@ const (
 	sessionUser    = "user"    // User.ID
 	sessionStarted = "started" // Unix seconds of the sign-in
 	sessionTouched = "touched" // Unix seconds of the last time the idle time-out was put off
+	sessionSecret  = "secret"  // secretMark of the user's password: with a new one every session ends
 )
 
 // touchEvery is how often a request in use puts off the idle time-out: not at
@@ -118,8 +121,16 @@ func (s *Server) holds(ctx context.Context, token string) (context.Context, User
 		return ctx, User{}, errSignedOut
 	case err != nil:
 		return ctx, User{}, fmt.Errorf("loading user: %w", err)
+	case s.sessions.GetString(ctx, sessionSecret) != secretMark(user):
+		return ctx, User{}, errSignedOut
 	}
 	return ctx, user, nil
+}
+
+// secretMark changes with the user's password and tells nothing about it.
+func secretMark(u User) string {
+	sum := sha256.Sum256([]byte(u.PasswordHash))
+	return hex.EncodeToString(sum[:8])
 }
 
 // touch puts off the idle time-out of the session that scs loaded into ctx.
@@ -132,6 +143,12 @@ func (s *Server) touch(ctx context.Context) error {
 	s.sessions.Put(ctx, sessionTouched, now.Unix())
 	if _, _, err := s.sessions.Commit(ctx); err != nil {
 		return fmt.Errorf("touching session: %w", err)
+	}
+	// A sign-out that came between had its session written anew just now.
+	if s.ended.has(s.sessions.Token(ctx)) {
+		if err := s.sessions.Destroy(ctx); err != nil {
+			return fmt.Errorf("revoking session: %w", err)
+		}
 	}
 	return nil
 }
@@ -157,6 +174,7 @@ func (s *Server) startSession(w http.ResponseWriter, r *http.Request, u User) er
 	s.sessions.Put(ctx, sessionUser, u.ID)
 	s.sessions.Put(ctx, sessionStarted, now.Unix())
 	s.sessions.Put(ctx, sessionTouched, now.Unix())
+	s.sessions.Put(ctx, sessionSecret, secretMark(u))
 	token, expiry, err := s.sessions.Commit(ctx)
 	if err != nil {
 		return fmt.Errorf("saving session: %w", err)
@@ -171,6 +189,7 @@ func (s *Server) endSession(w http.ResponseWriter, r *http.Request, token string
 	if err != nil {
 		return fmt.Errorf("loading session: %w", err)
 	}
+	s.ended.add(token)
 	if err := s.sessions.Destroy(ctx); err != nil {
 		return fmt.Errorf("revoking session: %w", err)
 	}

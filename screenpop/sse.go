@@ -21,15 +21,22 @@ const (
 // closes. It runs in the request's goroutine and writes no session: an open
 // desk alone does not keep one alive.
 func (s *Server) handleStream(w http.ResponseWriter, r *http.Request, v visitor) error {
+	if r.ContentLength != 0 { // net/http would wait for the rest of it
+		return &httpError{status: http.StatusBadRequest, notice: "bad_request"}
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/event-stream")
+	h.Set("Ringlink-Desk", v.deskID())
+	h.Set("X-Accel-Buffering", "no") // nginx would hold the events back
+	if r.Method == http.MethodHead { // net/http swallows what is written, for ever
+		return nil
+	}
+	setDeadlines(w, time.Time{}, time.Time{})
 	stream, err := s.o.Desks.Subscribe(v.Agent)
 	if err != nil {
 		return fmt.Errorf("opening a stream: %w", err)
 	}
 	defer stream.Close()
-	h := w.Header()
-	h.Set("Content-Type", "text/event-stream")
-	h.Set("Ringlink-Desk", v.deskID())
-	h.Set("X-Accel-Buffering", "no") // nginx would hold the events back
 	out := &streamWriter{w: w, c: http.NewResponseController(w), limit: s.streamWrites}
 	if err := s.pump(r.Context(), out, stream, v); err != nil && r.Context().Err() == nil {
 		s.o.Logger.DebugContext(r.Context(), "stream ended", "agent", string(v.Agent), "err", err)

@@ -12,7 +12,7 @@ function tell(message) {
 
 tabs.onmessage = ({ data }) => {
   if (data.kind === 'ask') {
-    if (leading) tabs.postMessage({ kind: 'all', skew, ...last });
+    if (leading) tabs.postMessage({ kind: 'all', skew, ...last, calls: last.calls.filter((c) => !over(c)) });
     return;
   }
   if (!leading) take(data);
@@ -35,6 +35,7 @@ function take(m) {
       const at = last.calls.findIndex((c) => c.call === m.data.call);
       if (at < 0) last.calls.push(m.data);
       else last.calls[at] = m.data;
+      last.calls = last.calls.filter((c) => c === m.data || !over(c)); // a desk is open all day
       showCall(m.data);
       break;
     }
@@ -74,6 +75,7 @@ async function readStream() {
     if (res.headers.get('Ringlink-Desk') !== page.desk) { // somebody else signed in here
       leaving = true;
       location.reload();
+      return 'lost'; // and nothing of theirs is shown or told here
     }
     const off = Date.parse(res.headers.get('Date')) - Date.now();
     skew = Math.abs(off) > 2000 ? off : 0;

@@ -9,6 +9,8 @@ let second = null; // the tab that the agent armed
 const keep = (name, set) => sessionStorage.setItem(name, JSON.stringify([...set].slice(-200)));
 const keyOf = (v) => `${v.call} ${v.pop || ''}`;
 const running = (v) => v.state !== 'ended';
+/** over tells that a call's wrap-up has passed. */
+const over = (v) => !running(v) && serverNow() - Date.parse(v.since) > wrapUp;
 const inCall = (v) => v.state === 'talking' || v.state === 'held';
 
 function who(v) {

@@ -42,7 +42,7 @@ function tick() {
   for (const [call, c] of cards) {
     const since = Date.parse(c.v.since);
     setText(c.age, running(c.v) ? age(now - since) : '');
-    if (!running(c.v) && now - since > wrapUp && !c.item.matches(':hover, :focus-within')) {
+    if (over(c.v) && !c.item.matches(':hover, :focus-within')) {
       remove(call, c);
       tidy();
     }
