@@ -128,7 +128,7 @@ func TestPostgresStopped(t *testing.T) {
 	}
 	// Calls are also under way when the server freezes: transactions, single
 	// statements, more of them than connections.
-	l := startLoad(8, func(w, i int) error {
+	l := startLoad(t, 8, func(w, i int) error {
 		start := time.Now()
 		err := offer(fmt.Sprintf("w%d-%d", w, i))
 		if took := time.Since(start); took > store.DefaultQueryTimeout+scheduling {
@@ -172,6 +172,7 @@ func measure(t *testing.T, calls map[string]func() error) {
 
 // load calls f from several workers until it ends.
 type load struct {
+	once sync.Once
 	stop chan struct{}
 	wg   sync.WaitGroup
 	good atomic.Int64 // calls that succeeded
@@ -179,8 +180,9 @@ type load struct {
 
 // startLoad starts workers that call f with their number and the number of the
 // call, and with the same number again after an error.
-func startLoad(workers int, f func(worker, call int) error) *load {
+func startLoad(t *testing.T, workers int, f func(worker, call int) error) *load {
 	l := &load{stop: make(chan struct{})}
+	t.Cleanup(l.end) // also when the test has failed in the middle
 	for w := range workers {
 		l.wg.Go(func() {
 			for i := 0; ; {
@@ -210,7 +212,7 @@ func (l *load) await(t *testing.T, n int64) {
 }
 
 func (l *load) end() {
-	close(l.stop)
+	l.once.Do(func() { close(l.stop) })
 	l.wg.Wait()
 }
 
@@ -221,7 +223,7 @@ func TestPostgresKilled(t *testing.T) {
 	db := open(t, store.Options{Driver: store.Postgres, DSN: server.DSN()})
 	const writers = 8
 	var acknowledged [writers]int
-	l := startLoad(writers, func(w, i int) error {
+	l := startLoad(t, writers, func(w, i int) error {
 		_, _, err := db.OfferPop(t.Context(), storetest.Pop(fmt.Sprintf("w%d-%06d", w, i), "pbx1/1.0", agentOf(w)))
 		switch {
 		case err == nil:

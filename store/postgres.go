@@ -90,18 +90,29 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 	if !ok {
 		return nil, errors.Join(errors.New("lib/pq's connection lacks the context methods"), opened.Close())
 	}
+	d.connected.Store(true)
 	return &conn{pqConn: whole, wire: d.last.Load()}, nil
 }
+
+// cancelLimit bounds a cancel request, which lib/pq sends when a context ends
+// and waits for: a stopped server takes the connection and never closes it.
+const cancelLimit = 100 * time.Millisecond
 
 // dialer dials with the context's deadline and keeps the newest connection for
 // Connect. lib/pq dials through it again for each cancel request.
 type dialer struct {
-	net  net.Dialer
-	last atomic.Pointer[wire]
+	net       net.Dialer
+	last      atomic.Pointer[wire]
+	connected atomic.Bool // what is dialled from now on is a cancel request
 }
 
 // DialContext implements pq.DialerContext.
 func (d *dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	if d.connected.Load() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, cancelLimit)
+		defer cancel()
+	}
 	c, err := d.net.DialContext(ctx, network, address)
 	if err != nil {
 		return nil, err

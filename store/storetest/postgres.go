@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
@@ -263,31 +264,46 @@ func (c *cluster) admin(tb testing.TB, statement string) {
 	}
 }
 
-// pids returns the server's process and its children.
-func (c *cluster) pids() ([]int, error) {
+// master is the process id of the running server.
+func (c *cluster) master() (int, error) {
 	text, err := os.ReadFile(filepath.Join(c.dir, "data", "postmaster.pid"))
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
 	first, _, _ := strings.Cut(string(text), "\n")
 	master, err := strconv.Atoi(first)
 	if err != nil {
-		return nil, fmt.Errorf("reading postmaster.pid: %w", err)
+		return 0, fmt.Errorf("reading postmaster.pid: %w", err)
 	}
+	return master, nil
+}
+
+// family lists the server's process and its children.
+func (c *cluster) family(master int) []int {
 	pids := []int{master}
 	stats, _ := filepath.Glob("/proc/[0-9]*/stat") // the pattern is well formed
 	for _, path := range stats {
-		stat, err := os.ReadFile(path)
-		if err != nil {
-			continue // the process is gone
-		}
-		// pid (name) state ppid …; the name may hold anything but ends at the last bracket.
-		_, rest, _ := strings.Cut(string(stat[strings.LastIndex(string(stat), ")"):]), ") ")
-		if fields := strings.Fields(rest); len(fields) > 1 && fields[1] == strconv.Itoa(master) {
-			if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path))); err == nil {
-				pids = append(pids, pid)
-			}
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+		if fields := status(pid); err == nil && len(fields) > 1 && fields[1] == strconv.Itoa(master) {
+			pids = append(pids, pid)
 		}
 	}
-	return pids, nil
+	return pids
+}
+
+// status gives what stands behind the name in /proc/PID/stat, the state and
+// the parent first; nil if the process is gone.
+func status(pid int) []string {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return nil
+	}
+	// pid (name) state ppid …; the name may hold anything but ends at the last bracket.
+	return strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+}
+
+// alive reports whether a process still holds anything.
+func alive(pid int) bool {
+	fields := status(pid)
+	return len(fields) > 0 && fields[0] != "Z"
 }

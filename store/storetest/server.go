@@ -2,8 +2,10 @@ package storetest
 
 import (
 	"errors"
+	"slices"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // Server is a Postgres of one test, to be stopped, killed and started again.
@@ -43,9 +45,15 @@ func (s *Server) Cont() { s.tb.Helper(); s.signal(syscall.SIGCONT) }
 // Kill ends the server and its backends at once (SIGKILL), as a crash would.
 func (s *Server) Kill() {
 	s.tb.Helper()
-	s.signal(syscall.SIGKILL)
+	pids := s.signal(syscall.SIGKILL)
 	if err := s.cluster.end(true); err != nil {
 		s.tb.Fatalf("waiting for the killed Postgres: %v", err)
+	}
+	// The last of them to go frees the shared memory that a new one wants.
+	for start := time.Now(); slices.ContainsFunc(pids, alive); time.Sleep(time.Millisecond) {
+		if time.Since(start) > startLimit {
+			s.tb.Fatalf("Postgres's processes %v did not go", pids)
+		}
 	}
 }
 
@@ -57,15 +65,23 @@ func (s *Server) Restart() {
 	}
 }
 
-func (s *Server) signal(sig syscall.Signal) {
+func (s *Server) signal(sig syscall.Signal) (pids []int) {
 	s.tb.Helper()
-	pids, err := s.cluster.pids()
-	if err != nil {
-		s.tb.Fatalf("finding the processes of Postgres: %v", err)
-	}
-	for _, pid := range pids {
+	send := func(pid int, sig syscall.Signal) {
 		if err := syscall.Kill(pid, sig); err != nil && !errors.Is(err, syscall.ESRCH) {
 			s.tb.Fatalf("sending %v to Postgres: %v", sig, err)
 		}
 	}
+	master, err := s.cluster.master()
+	if err != nil {
+		s.tb.Fatalf("finding Postgres: %v", err)
+	}
+	if sig != syscall.SIGCONT {
+		send(master, syscall.SIGSTOP) // so that it makes no child that the list lacks
+	}
+	pids = s.cluster.family(master)
+	for _, pid := range pids {
+		send(pid, sig)
+	}
+	return pids
 }
