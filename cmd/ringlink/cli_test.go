@@ -70,7 +70,7 @@ func scriptRinglink(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	cmd := exec.Command(self, append([]string{"-test.run=^TestAsRinglink$", "--"}, args...)...)
 	cmd.Dir = ts.MkAbs(".")
-	cmd.Env = []string{asRinglink + "=1", "TZ=Asia/Tokyo"} // nothing of ours is in local time
+	cmd.Env = []string{asRinglink + "=1", "RINGLINK_TIERS=all", "GORACE=atexit_sleep_ms=0", "TZ=Asia/Tokyo"} // nothing of ours is in local time
 	for _, name := range []string{"PATH", "HOME", "RINGLINK_CONFIG", "ARI_PASSWORD", "RINGLINK_ARI_PASSWORD", "DSN"} {
 		if v := ts.Getenv(name); v != "" {
 			cmd.Env = append(cmd.Env, name+"="+v)
