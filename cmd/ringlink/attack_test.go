@@ -1,0 +1,277 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"ringlink/ari/aritest"
+	"ringlink/bridge"
+	"ringlink/config"
+	"ringlink/screenpop"
+	"ringlink/store"
+)
+
+// rigDirectory adds to labDirectory what the desk shows differently: several
+// people of one number, a ticket of somebody else's, one that is closed and
+// has an address, and names that mean harm.
+const rigDirectory = labDirectory + `organization,o3,Other Example,,,,,,
+person,p2,Bea Example,,o1,,,,
+person,p3,Cem Example,,o1,,,,
+number,n4,,+12025550102,,p2,,,work
+number,n5,,+12025550102,,p3,,,work
+person,p4,"<script>alert(1)</script>` + "\u202e" + `gpj.exe",,,,,,
+number,n6,,+12025550103,,p4,,,work
+ticket,t2,,2042,o3,,"<b onclick=alert(2)>Their ticket</b>",closed,
+`
+
+// rig is a gateway in this process with a fake Asterisk whose calls a test
+// plays step by step.
+type rig struct {
+	t      *testing.T
+	app    *app
+	fake   *aritest.Asterisk
+	script *aritest.Script
+	base   string
+	log    *logFile
+	calls  int
+	users  map[string]string // login -> id
+}
+
+const rigPassword = "rig-has-a-long-password"
+
+func newRig(t *testing.T) *rig {
+	t.Helper()
+	r := &rig{t: t, log: &logFile{}, users: map[string]string{}}
+	var err error
+	if r.fake, err = aritest.New(aritest.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	desk, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.base = "http://" + desk.Addr().String()
+	cfg, err := config.Parse("rig.yaml", fmt.Appendf(nil, `external_url: %[1]s
+listen: %[2]s
+debug_listen: 127.0.0.1:0
+store: {driver: sqlite, path: ":memory:"}
+pbxs:
+  - name: lab
+    ari: {url: %[3]s, user: ringlink, password: {env: ARI}, app: ringlink-rig}
+    trunks: [PJSIP/trunk]
+    region: US
+`, r.base, desk.Addr(), r.fake.URL()), os.TempDir(), func(string) (string, bool) { return "secret", true })
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	if r.app, err = newApp(cfg, log, appOptions{desk: desk}); err != nil {
+		t.Fatal(err)
+	}
+	r.script = aritest.NewScript(time.Now(), "lab")
+	r.script.Follow(time.Now)
+	l := newLifecycle(log, stopLimit)
+	l.run("fake Asterisk", r.fake.Run)
+	l.run("ringlink", r.app.Run)
+	t.Cleanup(func() {
+		if err := l.stop(); err != nil {
+			t.Errorf("the gateway ended with %v", err)
+		}
+		if t.Failed() {
+			t.Logf("log:\n%s", r.log)
+		}
+	})
+	r.fill()
+	return r
+}
+
+// fill waits until the gateway is ready and fills its store.
+func (r *rig) fill() {
+	r.t.Helper()
+	ctx, cancel := context.WithTimeout(r.t.Context(), patience)
+	defer cancel()
+	if err := waitFor(ctx, func() bool { return len(r.app.notReady()) == 0 }); err != nil {
+		r.t.Fatalf("%v: %v", err, r.app.notReady())
+	}
+	db := r.app.db
+	if _, err := db.Import(ctx, strings.NewReader(rigDirectory), store.ImportOptions{Name: "rig.csv", Region: "US"}); err != nil {
+		r.t.Fatal(err)
+	}
+	hash, err := screenpop.NewPasswords(screenpop.PasswordOptions{Memory: 64, Time: 1}).HashPassword(ctx, rigPassword)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for login, role := range map[string]screenpop.Role{"ann": screenpop.RoleAgent, "bob": screenpop.RoleAgent, "boss": screenpop.RoleSupervisor} {
+		u, err := db.AddUser(ctx, store.NewUser{Login: login, Name: "Agent " + login, Role: role, PasswordHash: hash})
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		r.users[login] = u.ID
+		if role != screenpop.RoleAgent {
+			continue
+		}
+		if err := db.MapDevice(ctx, login, bridge.Device{PBX: "lab", Endpoint: labAgents[login]}); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+	r.app.tellDevices(ctx, "")
+}
+
+func (r *rig) play(steps []aritest.Step) {
+	r.t.Helper()
+	if err := r.fake.PlaySteps(r.t.Context(), steps, 0); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// ring plays a call up to its ringing at the login's device. An empty number
+// is withheld.
+func (r *rig) ring(login, number, name, keys string) *aritest.Call {
+	r.t.Helper()
+	r.calls++
+	id := fmt.Sprintf("rig-%d@caller.example.com", r.calls)
+	c, steps := r.script.Inbound(number, name, "5000", id)
+	if number == "" {
+		c, steps = r.script.Withheld("", "5000", id)
+	}
+	r.play(steps)
+	if keys != "" {
+		r.play(c.SetCallNumber(keys))
+	}
+	r.play(c.Ring(labAgents[login]))
+	return c
+}
+
+// talk is ring and the answer.
+func (r *rig) talk(login, number, name, keys string) *aritest.Call {
+	r.t.Helper()
+	c := r.ring(login, number, name, keys)
+	r.play(c.Answer(labAgents[login]))
+	return c
+}
+
+// client signs a client in that holds the login's stream until the test ends.
+func (r *rig) client(login string) *deskClient {
+	r.t.Helper()
+	d, err := newDeskClient(r.base)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if err := d.signIn(r.t.Context(), login, rigPassword); err != nil {
+		r.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(r.t.Context())
+	open, ended := make(chan struct{}), make(chan error, 1)
+	go func() { ended <- d.stream(ctx, open) }()
+	r.t.Cleanup(func() { cancel(); <-ended })
+	select {
+	case <-open:
+	case <-time.After(patience):
+		r.t.Fatal("the stream did not open")
+	}
+	return d
+}
+
+// At level debug the log of a whole call tells no number, no name, no ticket,
+// no token and no password, whoever did what.
+func TestLogTellsNothingPersonal(t *testing.T) {
+	r := newRig(t)
+	ann, bob := r.client("ann"), r.client("bob")
+	c := r.talk("ann", "+12025550101", "ADA E", "1042")
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	v, err := ann.wait(ctx, talking)
+	if err != nil {
+		t.Fatal(err)
+	}
+	link, err := ann.link(ctx, v.Pop)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := bob.open(ctx, link); err == nil {
+		t.Error("bob opened ann's link")
+	}
+	if page, err := ann.open(ctx, link); err != nil || !strings.Contains(page, "Printer on fire") {
+		t.Errorf("ann's page: %v", err)
+	}
+	for _, d := range []*deskClient{ann, bob} {
+		_, _ = d.open(ctx, link)
+	}
+	if err := bob.signIn(ctx, "bob", "a-wrong-password"); err == nil {
+		t.Error("a wrong password signed in")
+	}
+	at, err := url.Parse(r.app.server.MintSignIn(r.users["bob"]))
+	if err != nil || bob.signInOnce(ctx, at.Fragment) != nil {
+		t.Error("the one-time sign-in failed")
+	}
+	if err := bob.signInOnce(ctx, at.Fragment); err == nil {
+		t.Error("the one-time sign-in worked twice")
+	}
+	r.play(c.Hangup())
+	if _, err := ann.wait(ctx, func(v screenpop.CallView) bool { return v.Pop != "" && v.State == "ended" }); err != nil {
+		t.Fatal(err)
+	}
+	base, _ := url.Parse(r.base)
+	secrets := []string{"2025550101", "Ada", "ADA", "1042", "Printer", "Example Ltd", strings.TrimPrefix(link, "/o/"), at.Fragment, rigPassword, "a-wrong-password"}
+	for _, d := range []*deskClient{ann, bob} {
+		for _, cookie := range d.client.Jar.Cookies(base) {
+			secrets = append(secrets, cookie.Value)
+		}
+	}
+	log := r.log.String()
+	for i, s := range secrets {
+		if strings.Contains(log, s) {
+			t.Errorf("secret %d of %d is in the log", i+1, len(secrets))
+		}
+	}
+	if !strings.Contains(log, "level=DEBUG") || !strings.Contains(log, "msg=call ") {
+		t.Error("the log is not at level debug, or has no line of the call")
+	}
+}
+
+// 500 streams of one agent: a few are let in, the others told why, and when
+// they go nothing stays.
+func TestManyStreamsOfOneAgent(t *testing.T) {
+	r := newRig(t)
+	ann := r.client("ann")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	status := make(chan int, 500)
+	var all sync.WaitGroup
+	for range 500 {
+		all.Go(func() {
+			req, _ := http.NewRequestWithContext(ctx, http.MethodGet, r.base+"/api/stream", nil)
+			resp, err := ann.client.Do(req)
+			if err != nil {
+				status <- 0
+				return
+			}
+			defer resp.Body.Close()
+			status <- resp.StatusCode
+			<-ctx.Done()
+		})
+	}
+	got := map[int]int{}
+	for range 500 {
+		got[<-status]++
+	}
+	if got[http.StatusOK] != 7 || got[http.StatusTooManyRequests] != 493 || r.app.hub.Streams("ann") != 8 {
+		t.Errorf("answers by status %v, %d streams open", got, r.app.hub.Streams("ann"))
+	}
+	cancel()
+	all.Wait()
+	limit, end := context.WithTimeout(t.Context(), patience)
+	defer end()
+	if err := waitFor(limit, func() bool { return r.app.hub.Streams("ann") == 1 }); err != nil {
+		t.Errorf("%d streams are left", r.app.hub.Streams("ann"))
+	}
+}
