@@ -46,15 +46,12 @@ func (s *State) apply(x *exchange, ev *Event) {
 		}
 	case EventBridgeLeft:
 		if c := s.channelSeen(x, &ev.Channel); c != nil && c.bridge != nil && c.bridge.id == ev.Bridge.ID {
-			s.leave(c)
+			s.leave(x, c)
 			s.touch(c)
 		}
 	case EventBridgeDestroyed:
-		if b := x.bridges[ev.Bridge.ID]; b != nil {
-			for len(b.members) > 0 {
-				s.leave(b.members[0])
-			}
-			delete(x.bridges, b.id)
+		for b := x.bridges[ev.Bridge.ID]; b != nil && len(b.members) > 0; {
+			s.leave(x, b.members[0])
 		}
 	case EventBlindTransfer, EventAttendedTransfer:
 		s.channelSeen(x, &ev.Channel)
@@ -73,7 +70,8 @@ func (s *State) channelSeen(x *exchange, f *Channel) *channel {
 		return nil
 	}
 	c := x.channels[f.ID]
-	if c == nil {
+	first := c == nil
+	if first {
 		if _, gone := x.gone[f.ID]; gone {
 			return nil
 		}
@@ -99,7 +97,7 @@ func (s *State) channelSeen(x *exchange, f *Channel) *channel {
 		c.linkedid = f.Linkedid
 	}
 	s.belongs(x, c)
-	s.gather(c, f)
+	s.gather(c, f, first)
 	s.touch(c)
 	return c
 }
@@ -187,8 +185,9 @@ func (s *State) begin(x *exchange, c *channel) {
 }
 
 // gather takes the caller, the dialled number and the call number from what an
-// event says of a leg.
-func (s *State) gather(c *channel, f *Channel) {
+// event says of a leg. The extension is the dialled number only at first sight:
+// later it is where the dialplan or a transfer has led the caller.
+func (s *State) gather(c *channel, f *Channel, first bool) {
 	if f.CallNumber != "" {
 		s.collected(c, f.CallNumber)
 	}
@@ -196,21 +195,21 @@ func (s *State) gather(c *channel, f *Channel) {
 	if k == nil || k.origin != c {
 		return
 	}
-	if !k.frozen {
-		withheld := Withheld(f.CallerNumber, f.NumPres)
-		if withheld {
-			k.facts.Caller = Caller{Withheld: true}
-		} else if n := callerNumber(f.CallerNumber, f.NumPres); n != "" {
-			k.facts.Caller = Caller{Number: n, Name: PersonName(f.CallerName)}
+	if caller := &k.facts.Caller; !k.frozen || *caller == (Caller{}) {
+		n := callerNumber(f.CallerNumber, f.NumPres)
+		switch {
+		case Withheld(f.CallerNumber, f.NumPres):
+			*caller = Caller{Withheld: true}
+		case caller.Withheld && f.NumPres == "": // only a presentation can take that back
+		case n != "":
+			*caller = Caller{Number: n, Name: PersonName(f.CallerName)}
 		}
 	}
-	if k.facts.Dialled == "" || !k.frozen && f.DNID != "" {
-		switch {
-		case f.DNID != "":
-			k.facts.Dialled = Number(f.DNID)
-		case k.facts.Dialled == "" && dialledExten(f.Exten):
-			k.facts.Dialled = Number(f.Exten)
-		}
+	switch d := &k.facts.Dialled; {
+	case f.DNID != "" && (*d == "" || !k.frozen):
+		*d = Number(f.DNID)
+	case *d == "" && first && dialledExten(f.Exten):
+		*d = Number(f.Exten)
 	}
 	if k.facts.SIPCallID == "" {
 		k.facts.SIPCallID = c.protocol
@@ -227,9 +226,15 @@ func dialledExten(exten string) bool {
 }
 
 // collected notes a call number that an IVR set on the caller's leg or on a
-// Local channel on its way to an agent.
+// Local channel on its way to an agent. On the caller's leg, before the first
+// answer, it may be taken back.
 func (s *State) collected(c *channel, value string) {
-	if k := c.call; k != nil && value != "" && (k.origin == c || c.local != 0) {
+	k := c.call
+	if k == nil {
+		return
+	}
+	own := k.origin == c
+	if value == "" && own && !k.frozen || value != "" && (own || c.local != 0) {
 		k.facts.CallNumber = TicketNumber(value)
 		s.mark(k)
 	}
@@ -268,15 +273,15 @@ func (s *State) enter(x *exchange, c *channel, f *Bridge) {
 	if c.bridge == b {
 		return
 	}
-	s.leave(c)
+	s.leave(x, c)
 	c.bridge = b
 	b.members = append(b.members, c)
 	s.touch(c)
 }
 
 // leave takes a leg out of its bridge; who was connected through it before is
-// looked at again.
-func (s *State) leave(c *channel) {
+// looked at again. A bridge with nobody in it is forgotten.
+func (s *State) leave(x *exchange, c *channel) {
 	if c.bridge == nil {
 		return
 	}
@@ -284,6 +289,9 @@ func (s *State) leave(c *channel) {
 	b := c.bridge
 	b.members = slices.DeleteFunc(b.members, func(m *channel) bool { return m == c })
 	c.bridge = nil
+	if len(b.members) == 0 && x.bridges[b.id] == b {
+		delete(x.bridges, b.id)
+	}
 }
 
 // drop forgets a leg that has ended.
@@ -297,7 +305,7 @@ func (s *State) drop(x *exchange, id ChannelID) {
 		return
 	}
 	s.touch(c)
-	s.leave(c)
+	s.leave(x, c)
 	delete(x.channels, id)
 	c.gone = true
 	s.legs--
@@ -309,10 +317,6 @@ func (s *State) drop(x *exchange, id ChannelID) {
 	}
 	if x.protocols[c.protocol] == c {
 		delete(x.protocols, c.protocol)
-	}
-	if k := c.turn; k != nil && k.turn != nil {
-		k.turn.legs = slices.DeleteFunc(k.turn.legs, func(m *channel) bool { return m == c })
-		s.mark(k)
 	}
 	if k := c.call; k != nil && k.origin == c {
 		k.over = true
@@ -341,8 +345,11 @@ func (s *State) joinInvite(x *exchange, c *channel) {
 	delete(x.invites, c.protocol)
 	k := c.call
 	k.facts.SIPCallID = c.protocol
-	if !k.facts.Caller.Known() && !k.facts.Caller.Withheld && !k.frozen {
-		k.facts.Caller = Caller{Number: callerNumber(p.invite.Caller, ""), Name: PersonName(p.invite.CallerName), Withheld: p.invite.Withheld}
+	switch caller := &k.facts.Caller; {
+	case p.invite.Withheld:
+		*caller = Caller{Withheld: true}
+	case *caller == (Caller{}):
+		*caller = Caller{Number: callerNumber(p.invite.Caller, ""), Name: PersonName(p.invite.CallerName)}
 	}
 	if k.facts.Dialled == "" {
 		k.facts.Dialled = Number(p.invite.Dialled)
@@ -362,7 +369,7 @@ func (s *State) resync(x *exchange, snap *Snapshot) {
 	}
 	s.late = true
 	if restarted(x.booted, snap.Booted) {
-		for _, k := range s.calls {
+		for _, k := range s.running() {
 			if k.pbx == x.opts.Name {
 				s.finish(k, "lost", OutcomeLost)
 			}
@@ -393,12 +400,14 @@ func (s *State) resync(x *exchange, snap *Snapshot) {
 	for i := range snap.Channels {
 		if c := x.channels[snap.Channels[i].ID]; c != nil {
 			s.belongs(x, c)
-			s.gather(c, &snap.Channels[i])
+			s.gather(c, &snap.Channels[i], false)
 		}
 	}
 	s.rebridge(x, snap.Bridges)
 }
 
+// rebridge puts every leg where the PBX lists it. Bridges are not listed at one
+// moment: a leg that is in two lists is in the later one.
 func (s *State) rebridge(x *exchange, list []Bridge) {
 	in := map[ChannelID]BridgeID{}
 	for i := range list {
@@ -408,21 +417,14 @@ func (s *State) rebridge(x *exchange, list []Bridge) {
 	}
 	for _, c := range x.channels {
 		if c.bridge != nil && in[c.id] != c.bridge.id {
-			s.leave(c)
+			s.leave(x, c)
 		}
 	}
-	clear(x.bridges)
 	for i := range list {
-		b := &mixing{id: list[i].ID, holding: list[i].Type == "holding"}
-		x.bridges[b.id] = b
 		for _, id := range list[i].Channels {
-			if c := x.channels[id]; c != nil {
-				c.bridge = b
-				b.members = append(b.members, c)
+			if c := x.channels[id]; c != nil && in[id] == list[i].ID {
+				s.enter(x, c, &list[i])
 			}
-		}
-		for _, c := range b.members {
-			s.touch(c)
 		}
 	}
 }

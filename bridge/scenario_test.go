@@ -89,7 +89,7 @@ func lines(s string) (list []string) {
 // script turns lines into events. Channels are named by short words; a name
 // is remembered with what the line that made it said.
 type script struct {
-	t        *testing.T
+	t        testing.TB
 	channels map[string]*Channel
 	start    time.Time
 	n        int
@@ -97,7 +97,7 @@ type script struct {
 
 var scriptStart = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
-func newScript(t *testing.T) *script {
+func newScript(t testing.TB) *script {
 	return &script{t: t, channels: map[string]*Channel{}, start: scriptStart}
 }
 
@@ -176,11 +176,11 @@ func describe(e Effect) string {
 //	dial FROM|- TO [STATUS]
 //	ring NAME | up NAME | hold NAME | unhold NAME | gone NAME [CAUSE]
 //	enter NAME BRIDGE [TYPE] | left NAME BRIDGE | unbridge BRIDGE
-//	set NAME VALUE                               the call number variable
+//	set NAME [VALUE]                             the call number variable
 //	facts NAME key=value …                       a changed channel
 //	devices DEVICE=AGENT …
 //	snapshot [boot=SECONDS] NAME … BRIDGE(NAME,NAME) …
-//	invite CALL-ID CALLER DIALLED [NUMBER]
+//	invite CALL-ID CALLER DIALLED [NUMBER|- [withheld]]
 //	tick MINUTES
 func (s *script) line(line string) Event {
 	s.t.Helper()
@@ -224,7 +224,7 @@ func (s *script) line(line string) Event {
 	case "unbridge":
 		ev.Kind, ev.Bridge = EventBridgeDestroyed, Bridge{ID: BridgeID(f[1])}
 	case "set":
-		ev.Kind, ev.Channel, ev.Variable, ev.Value = EventVariable, s.channel(f[1]), "CALL_NUMBER", f[2]
+		ev.Kind, ev.Channel, ev.Variable, ev.Value = EventVariable, s.channel(f[1]), "CALL_NUMBER", arg(2)
 	case "devices":
 		ev.Kind = EventDevices
 		for _, a := range f[1:] {
@@ -234,7 +234,7 @@ func (s *script) line(line string) Event {
 	case "snapshot":
 		ev.Kind, ev.Snapshot = EventSourceUp, s.snapshot(f[1:])
 	case "invite":
-		ev.Kind, ev.Invite = EventInvite, &Invite{CallID: f[1], Caller: f[2], Dialled: f[3], CallNumber: arg(4)}
+		ev.Kind, ev.Invite = EventInvite, &Invite{CallID: f[1], Caller: f[2], Dialled: f[3], CallNumber: strings.TrimPrefix(arg(4), "-"), Withheld: arg(5) == "withheld"}
 	case "tick":
 		var minutes int
 		fmt.Sscan(f[1], &minutes)

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -14,12 +15,14 @@ func (s *State) mark(k *call) {
 	}
 }
 
-// touch marks every call that a change of this leg can concern: its own, the
-// one in whose turn it is, and those of the outside callers it is connected
+// touch marks every call that a change of this leg can concern: its own, those
+// in whose turn it is, and those of the outside callers it is connected
 // with. Call it before and after a change of who is connected.
 func (s *State) touch(c *channel) {
 	s.mark(c.call)
-	s.mark(c.turn)
+	for _, k := range c.turns {
+		s.mark(k)
+	}
 	if c.bridge == nil && c.pair == nil {
 		return
 	}
@@ -52,6 +55,9 @@ func (s *State) connected(c *channel) []*channel {
 
 // settle looks at every marked call again and says what changed.
 func (s *State) settle() {
+	if len(s.dirty) > 1 { // the same order whatever the order in which maps were read
+		slices.SortFunc(s.dirty, byID)
+	}
 	for i := 0; i < len(s.dirty); i++ {
 		k := s.dirty[i]
 		k.dirty = false
@@ -131,22 +137,19 @@ func (s *State) reviewTurn(k *call) {
 	list := s.parties(k)
 	t := k.turn
 	if t != nil {
-		if i := slices.IndexFunc(list, func(p party) bool { return p.agent == t.agent }); i >= 0 && (!t.left) {
-			for _, leg := range list[i].legs {
-				if !slices.Contains(t.legs, leg) {
-					t.legs = append(t.legs, leg)
-					leg.turn = k
-				}
-			}
+		t.legs = slices.DeleteFunc(t.legs, func(c *channel) bool { return c.gone })
+		left := t.left || len(t.legs) == 0
+		if i := slices.IndexFunc(list, func(p party) bool { return p.agent == t.agent }); i >= 0 && !left {
+			k.seat(list[i].legs)
 			s.reviewHeld(k, true)
 			s.refresh(k)
 			return
 		}
 		if len(list) == 0 {
-			if len(t.legs) == 0 && !t.left {
+			if left && !t.left {
 				t.left = true
 				s.emit(k, Effect{Kind: EffectPopLeft, Pop: t.pop, Agent: t.agent, Device: t.device, Cause: "left"})
-			} else if !t.left {
+			} else if !left {
 				s.reviewHeld(k, false)
 				s.refresh(k)
 			}
@@ -160,6 +163,24 @@ func (s *State) reviewTurn(k *call) {
 	s.refresh(k)
 }
 
+// seat adds legs to the current turn.
+func (k *call) seat(legs []*channel) {
+	for _, leg := range legs {
+		if !slices.Contains(k.turn.legs, leg) {
+			k.turn.legs = append(k.turn.legs, leg)
+			leg.turns = append(leg.turns, k)
+		}
+	}
+}
+
+// rise ends the current turn's hold on its legs.
+func (k *call) rise() {
+	for _, leg := range k.turn.legs {
+		leg.turns = slices.DeleteFunc(leg.turns, func(m *call) bool { return m == k })
+	}
+	k.turn = nil
+}
+
 // endTurn ends the current turn because another one begins.
 func (s *State) endTurn(k *call, next AgentID) {
 	t := k.turn
@@ -168,10 +189,7 @@ func (s *State) endTurn(k *call, next AgentID) {
 		state, cause, next = PopEnded, "left", ""
 	}
 	s.emit(k, Effect{Kind: EffectPopEnded, Pop: t.pop, Agent: t.agent, Device: t.device, State: state, Cause: cause, To: next})
-	for _, leg := range t.legs {
-		leg.turn = nil
-	}
-	k.turn = nil
+	k.rise()
 }
 
 func (s *State) beginTurn(k *call, p party) {
@@ -184,13 +202,10 @@ func (s *State) beginTurn(k *call, p party) {
 		pop:    MakePopID(k.id, p.agent, leg.id, k.names[name]),
 		agent:  p.agent,
 		device: Device{k.pbx, leg.endpoint},
-		legs:   p.legs,
 	}
 	k.names[name]++
-	for _, l := range t.legs {
-		l.turn = k
-	}
 	k.turn = t
+	k.seat(p.legs)
 	k.turns++
 	k.frozen = true
 	if k.answered.IsZero() {
@@ -207,7 +222,7 @@ func (s *State) reviewHeld(k *call, connected bool) {
 	if !connected {
 		// With somebody else, as in a consultation. A leg alone or in no bridge
 		// is on its way to another, or about to end: nothing to say yet.
-		held = held || t.held || slices.ContainsFunc(t.legs, s.accompanied)
+		held = held || t.held || slices.ContainsFunc(t.legs, func(c *channel) bool { return s.elsewhere(k, c) })
 	}
 	if held != t.held {
 		t.held = held
@@ -215,9 +230,12 @@ func (s *State) reviewHeld(k *call, connected bool) {
 	}
 }
 
-// accompanied reports whether a leg hears another party's leg.
-func (s *State) accompanied(c *channel) bool {
-	return slices.ContainsFunc(s.connected(c), func(m *channel) bool { return m != c && m.endpoint != "" })
+// elsewhere reports whether a leg hears another party's leg, and not the
+// caller: a device whose agent signs out in mid-call goes on with the caller.
+func (s *State) elsewhere(k *call, c *channel) bool {
+	hears := s.connected(c)
+	return !slices.Contains(hears, k.origin) &&
+		slices.ContainsFunc(hears, func(m *channel) bool { return m != c && m.endpoint != "" })
 }
 
 // refresh tells the current turn's agent of better facts.
@@ -234,7 +252,7 @@ func (s *State) reviewRinging(k *call) {
 	for i := len(k.ringing) - 1; i >= 0; i-- {
 		r := k.ringing[i]
 		took := s.tookUp(k, r.agent)
-		if took || !s.rings(k, r.leg) {
+		if took || !s.ringsAt(k, r.leg, r.agent) {
 			if next := s.ringsToo(k, r.agent); next != nil && !took {
 				k.ringing[i].leg = next
 				continue
@@ -282,10 +300,15 @@ func (s *State) rings(k *call, leg *channel) bool {
 	return false
 }
 
+// ringsAt reports whether a leg rings that is the agent's.
+func (s *State) ringsAt(k *call, leg *channel, agent AgentID) bool {
+	return s.agents[Device{k.pbx, leg.endpoint}] == agent && s.rings(k, leg)
+}
+
 // ringsToo finds another device of the agent that rings with the call.
 func (s *State) ringsToo(k *call, agent AgentID) *channel {
 	for _, leg := range k.rung {
-		if s.agents[Device{k.pbx, leg.endpoint}] == agent && s.rings(k, leg) {
+		if s.ringsAt(k, leg, agent) {
 			return leg
 		}
 	}
@@ -329,10 +352,7 @@ func (s *State) finish(k *call, cause string, outcome Outcome) {
 	k.over = true
 	if t := k.turn; t != nil {
 		s.emit(k, Effect{Kind: EffectPopEnded, Pop: t.pop, Agent: t.agent, Device: t.device, State: PopEnded, Cause: cause})
-		for _, leg := range t.legs {
-			leg.turn = nil
-		}
-		k.turn = nil
+		k.rise()
 	}
 	for _, r := range k.ringing {
 		s.emit(k, Effect{Kind: EffectRingingOver, Agent: r.agent, Device: Device{k.pbx, r.leg.endpoint}, Cause: s.whyQuiet(k, r)})
@@ -391,7 +411,13 @@ func (s *State) assign(list []Assignment) {
 	for _, k := range s.calls {
 		s.mark(k)
 	}
-	slices.SortFunc(s.dirty, func(a, b *call) int { return strings.Compare(string(a.id), string(b.id)) })
+}
+
+func byID(a, b *call) int { return strings.Compare(string(a.id), string(b.id)) }
+
+// running lists the calls in the order of their ids.
+func (s *State) running() []*call {
+	return slices.SortedFunc(maps.Values(s.calls), byID)
 }
 
 // expire forgets what nothing was heard of for too long.
@@ -414,7 +440,7 @@ func (s *State) expire() {
 			}
 		}
 	}
-	for _, k := range s.calls {
+	for _, k := range s.running() {
 		if old(k.seen, s.limits.CallAge) {
 			s.finish(k, "expired", OutcomeLost)
 		}

@@ -106,7 +106,7 @@ type channel struct {
 	dialledBy *channel // who dialled this leg
 	dialEnd   string   // last Dial status that is not ANSWER, RINGING or PROGRESS
 	call      *call    // the call that this leg began or was dialled for
-	turn      *call    // the call in whose current or last turn this leg is
+	turns     []*call  // the calls in whose current or last turn this leg is
 }
 
 // other returns the other half of a Local channel, or nil.
