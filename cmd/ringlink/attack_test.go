@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"strings"
@@ -13,8 +14,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/chromedp"
+
 	"ringlink/ari/aritest"
 	"ringlink/bridge"
+	"ringlink/cmd/internal/lab"
 	"ringlink/config"
 	"ringlink/screenpop"
 	"ringlink/store"
@@ -273,5 +277,82 @@ func TestManyStreamsOfOneAgent(t *testing.T) {
 	defer end()
 	if err := waitFor(limit, func() bool { return r.app.hub.Streams("ann") == 1 }); err != nil {
 		t.Errorf("%d streams are left", r.app.hub.Streams("ann"))
+	}
+}
+
+// foreignPage does to the desk at base what a page of another origin can: it
+// returns what it managed.
+const foreignPage = `(async (base, pop) => {
+	const got = [];
+	for (const [path, init] of [['/me', {}], ['/api/stream', {}], ['/api/stream', {mode: 'no-cors'}], ['/', {mode: 'no-cors'}],
+		['/api/pops/' + encodeURIComponent(pop) + '/acknowledge', {method: 'POST', mode: 'no-cors', body: '{}'}], ['/logout', {method: 'POST', mode: 'no-cors'}]]) {
+		const res = await fetch(base + path, {credentials: 'include', ...init}).catch(() => null);
+		if (res) got.push(path + ' ' + res.type + ' ' + res.status);
+	}
+	const stream = new EventSource(base + '/api/stream', {withCredentials: true});
+	await new Promise((done) => { stream.onerror = done; stream.onopen = () => { got.push('EventSource'); done(); }; });
+	stream.close();
+	const form = document.body.appendChild(document.createElement('form'));
+	Object.assign(form, {method: 'post', action: base + '/logout'});
+	setTimeout(() => form.submit());
+	return got;
+})`
+
+// Row 56: a page of another site, and one of the same site but another origin,
+// in the agent's own browser with the agent's own cookie.
+func TestForeignPageInChromium(t *testing.T) {
+	tab := lab.StartChromium(t)
+	r := newRig(t)
+	v := r.view(tab, "")
+	v.in("ann")
+	r.talk("ann", "+12025550101", "", "")
+	browse(t, tab, chromedp.WaitVisible(chromedp.CSS(`.card[data-state=talking][data-drawn-at]`)))
+	pop := look(t, tab, chromedp.Evaluate[string](`document.querySelector('.card').dataset.pop`))
+	evil := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		fmt.Fprint(w, `<!doctype html><title>Evil</title><body>`)
+	}))
+	defer evil.Close()
+	for name, base := range map[string]string{"same site": evil.URL, "another site": strings.Replace(evil.URL, "127.0.0.1", "localhost", 1)} {
+		page := tabOf(t, tab)
+		browse(t, page, chromedp.Navigate(base), chromedp.WaitReady(chromedp.CSS("body")))
+		if got := look(t, page, chromedp.Evaluate[[]string](fmt.Sprintf("%s(%q, %q)", foreignPage, r.base, pop), chromedp.EvalAwaitPromise)); len(got) > 0 {
+			t.Errorf("a page of %s managed %q", name, got)
+		}
+		browse(t, page, chromedp.WaitVisible(chromedp.CSS(`pre`)))
+		if text := look(t, page, chromedp.Text(chromedp.CSS("body"))); !strings.Contains(text, "another site") {
+			t.Errorf("signing out from %s: %s", name, text)
+		}
+	}
+	if n := r.app.hub.Streams("ann"); n != 1 {
+		t.Errorf("ann has %d streams", n)
+	}
+	row, err := r.app.db.PopByID(t.Context(), bridge.PopID(pop))
+	if err != nil || row.State != bridge.PopShown {
+		t.Errorf("the pop is %s, %v", row.State, err)
+	}
+	v.open() // the session holds
+}
+
+// After signing out, Back shows nothing of the desk or of a call, and another
+// agent at the same browser sees their own desk alone.
+func TestSignOutInChromium(t *testing.T) {
+	tab := lab.StartChromium(t)
+	r := newRig(t)
+	v := r.view(tab, "")
+	v.in("ann")
+	r.talk("ann", "+12025550101", "", "")
+	browse(t, tab, chromedp.WaitVisible(chromedp.CSS(`.card[data-state=talking][data-drawn-at]`)))
+	v.open()
+	browse(t, tab, chromedp.Click(chromedp.CSS(`form[action="/logout"] button`)), chromedp.WaitVisible(chromedp.CSS(`input[name=password]`)))
+	for range 2 {
+		browse(t, tab, chromedp.NavigateBack(), chromedp.WaitVisible(chromedp.CSS(`input[name=password]`)))
+		if text := look(t, tab, chromedp.Evaluate[string](`document.documentElement.innerHTML`)); strings.Contains(text, "Ada") {
+			t.Error("the page is there again after signing out")
+		}
+	}
+	v.in("bob")
+	if n := look(t, tab, chromedp.Evaluate[int](`document.querySelectorAll('.card').length`)); n != 0 || r.app.hub.Streams("ann") != 0 {
+		t.Errorf("bob sees %d cards; ann has %d streams", n, r.app.hub.Streams("ann"))
 	}
 }

@@ -328,29 +328,6 @@ func TestKeyboardAndReloadInChromium(t *testing.T) {
 	second.quiet("page")
 }
 
-// After signing out, Back shows nothing of the desk or of a call, and another
-// agent at the same browser sees their own desk alone.
-func TestSignOutInChromium(t *testing.T) {
-	tab := lab.StartChromium(t)
-	r := newRig(t)
-	v := r.view(tab, "")
-	v.in("ann")
-	r.talk("ann", "+12025550101", "", "")
-	browse(t, tab, chromedp.WaitVisible(chromedp.CSS(`.card[data-state=talking][data-drawn-at]`)))
-	v.open()
-	browse(t, tab, chromedp.Click(chromedp.CSS(`form[action="/logout"] button`)), chromedp.WaitVisible(chromedp.CSS(`input[name=password]`)))
-	for range 2 {
-		browse(t, tab, chromedp.NavigateBack(), chromedp.WaitVisible(chromedp.CSS(`input[name=password]`)))
-		if text := look(t, tab, chromedp.Evaluate[string](`document.documentElement.innerHTML`)); strings.Contains(text, "Ada") {
-			t.Error("the page is there again after signing out")
-		}
-	}
-	v.in("bob")
-	if n := look(t, tab, chromedp.Evaluate[int](`document.querySelectorAll('.card').length`)); n != 0 || r.app.hub.Streams("ann") != 0 {
-		t.Errorf("bob sees %d cards; ann has %d streams", n, r.app.hub.Streams("ann"))
-	}
-}
-
 // What the desk says when it is not live: the gateway restarts, the session is
 // over.
 func TestBannersInChromium(t *testing.T) {
@@ -374,4 +351,32 @@ func TestBannersInChromium(t *testing.T) {
 		t.Errorf("the banner says %q", text)
 	}
 	v.inspect("banner-lost", "503 (Service Unavailable)")
+}
+
+// The tab that the agent opened by a click is filled when a call is answered;
+// the desk stays where it is.
+func TestSecondTabInChromium(t *testing.T) {
+	tab := lab.StartChromium(t)
+	r := newRig(t)
+	v := r.view(tab, "")
+	v.in("ann")
+	opened := chromedp.WaitNewTarget(tab, func(i *target.Info) bool { return i.Type == "page" && i.URL != "" })
+	browse(t, tab, chromedp.Click(chromedp.CSS(`#arm`)), chromedp.WaitVisible(chromedp.CSS(`#arm[aria-pressed=true]`)))
+	second := tabOf(t, tab, chromedp.WithTargetID(<-opened))
+	for _, number := range []string{"+12025550101", "+12025550199"} {
+		r.talk("ann", number, "", "")
+		ctx, cancel := context.WithTimeout(second, patience)
+		err := waitFor(ctx, func() bool { // the tab goes from page to page meanwhile
+			text, _ := chromedp.Run(ctx, chromedp.Evaluate[string](`document.querySelector('.window')?.innerText || ''`))
+			return strings.Contains(text, number)
+		})
+		cancel()
+		if err != nil {
+			t.Errorf("the call of %s did not come to the second tab: %v", number, err)
+		}
+	}
+	if at := look(t, tab, chromedp.Location()); at != r.base+"/" {
+		t.Errorf("the desk went to %s", at)
+	}
+	v.quiet("desk")
 }
