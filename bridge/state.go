@@ -53,6 +53,9 @@ type State struct {
 	now   time.Time
 	ev    *Event
 	late  bool // the event is a resync
+
+	wave    uint64     // counts the calls of connected, so that a leg is reached once
+	reached []*channel // connected's last answer
 }
 
 // exchange is what is known of one PBX.
@@ -107,6 +110,7 @@ type channel struct {
 	dialEnd   string   // last Dial status that is not ANSWER, RINGING or PROGRESS
 	call      *call    // the call that this leg began or was dialled for
 	turns     []*call  // the calls in whose current or last turn this leg is
+	wave      uint64   // of the last call of connected that reached it
 }
 
 // other returns the other half of a Local channel, or nil.
