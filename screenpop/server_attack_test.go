@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"sync"
@@ -266,5 +267,36 @@ func TestStaticFilesAreCompressed(t *testing.T) {
 	}
 	if got := b.do(http.MethodHead, path, nil, "Accept-Encoding", "gzip"); got.StatusCode != http.StatusOK || got.text != "" || got.ContentLength <= 0 {
 		t.Errorf("HEAD: %s, %d bytes", got.Status, got.ContentLength)
+	}
+}
+
+// Over HTTP/2, which browsers speak over HTTPS, a deadline of the past ends a
+// stream though nothing waits to be written: an idle desk must stay open.
+func TestStreamOverHTTP2(t *testing.T) {
+	var s *site
+	secure := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.srv.Handler().ServeHTTP(w, r) }))
+	secure.EnableHTTP2 = true
+	s = newSite(t, func(o *screenpop.ServerOptions) {
+		o.ExternalURL = &url.URL{Scheme: "https", Host: secure.Listener.Addr().String()}
+	})
+	secure.StartTLS()
+	t.Cleanup(func() { s.hub.Close(); secure.CloseClientConnections(); secure.Close() })
+	const writes = 50 * time.Millisecond
+	s.srv.SetStream(4*writes, writes)
+	s.srv.SetAnswers(4 * writes)
+	b := s.browser()
+	b.base, b.Transport = secure.URL, secure.Client().Transport
+	if got := b.login("one", goodPassword); got.StatusCode != http.StatusSeeOther || got.ProtoMajor != 2 {
+		t.Fatalf("%s %s", got.Proto, got.Status)
+	}
+	_, events := b.listen()
+	for n := 0; n < 3; { // heartbeats, each long after the last flush
+		if await(t, events).name == ":" {
+			n++
+		}
+	}
+	s.hub.Publish(agentOne, talking("c1"))
+	if e := await(t, events); e.name != "call" {
+		t.Errorf("%+v", e)
 	}
 }

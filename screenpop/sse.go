@@ -130,5 +130,9 @@ func (o *streamWriter) flush() error {
 	if err := o.c.Flush(); err != nil {
 		return fmt.Errorf("flushing a stream: %w", err)
 	}
+	// HTTP/2 ends a stream whose deadline passes also while nothing is written.
+	if err := o.c.SetWriteDeadline(time.Time{}); err != nil {
+		return fmt.Errorf("lifting a stream's deadline: %w", err)
+	}
 	return nil
 }
