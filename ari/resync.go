@@ -4,14 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
 	"ringlink/bridge"
 )
 
-// resync brings the engine up to what the PBX has, once for each stream and
-// once for each gap, until ctx ends. While the PBX does not answer, events
+// resync brings the engine up to what the PBX has, once for each stream, once
+// for each gap, and every RefreshEvery, until ctx ends. While the PBX does not answer, events
 // flow without a snapshot rather than wait for it; they are then repeated
 // after it, since the snapshot may be older than they. The gate was begun
 // before the reader.
@@ -40,9 +41,14 @@ func (s *Source) resync(ctx context.Context) {
 		if gap, done := s.gate.settle(up); done {
 			s.settled(up.Snapshot, gap)
 			retry.Reset()
+			refresh := time.NewTimer(s.opt.RefreshEvery)
 			select {
 			case <-s.gate.missing:
+				refresh.Stop()
+			case <-refresh.C:
+				continue
 			case <-ctx.Done():
+				refresh.Stop()
 				return
 			}
 		}
@@ -60,7 +66,11 @@ func (s *Source) settled(snap *bridge.Snapshot, gap time.Duration) {
 	if len(snap.Channels) > 0 {
 		s.noteVars(snap.Channels[0].HasVars)
 	}
-	s.log.Info("ari up", "channels", len(snap.Channels), "bridges", len(snap.Bridges),
+	level := slog.LevelInfo
+	if s.Status().Ready() { // a refresh
+		level = slog.LevelDebug
+	}
+	s.log.Log(context.Background(), level, "ari up", "channels", len(snap.Channels), "bridges", len(snap.Bridges),
 		"asterisk_started", snap.Booted, "gap", gap)
 	s.set(true, "", nil)
 }

@@ -55,6 +55,10 @@ type Options struct {
 	// RetryRefused is the pause where somebody has to act first (wrong
 	// password, a certificate). Default 5 s.
 	RetryRefused time.Duration
+	// RefreshEvery is how often channels and bridges are listed anew while
+	// nothing is wrong, so that no mistake lives for ever and a call without a
+	// word is known to be still there. Default 1 h.
+	RefreshEvery time.Duration
 	// HoldLimit bounds the events that are kept while a snapshot is fetched.
 	// Default 8192.
 	HoldLimit int
@@ -153,6 +157,7 @@ func (o *Options) defaults() {
 	def(&o.RetryMin, 200*time.Millisecond)
 	def(&o.RetryMax, 2*time.Second)
 	def(&o.RetryRefused, 5*time.Second)
+	def(&o.RefreshEvery, time.Hour)
 	if o.HoldLimit <= 0 {
 		o.HoldLimit = 8192
 	}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"testing"
+	"time"
 
 	"ringlink/bridge"
 )
@@ -76,5 +77,31 @@ func TestCutIsAGapWithASnapshot(t *testing.T) {
 	r.ready()
 	if r.gaps(gapDisconnected) != 1 || r.logs.said(ReasonRefused) != 1 || r.logs.count("ari up") != 2 {
 		t.Errorf("gaps %v, refused logged %d times, up %d", r.gaps(gapDisconnected), r.logs.said(ReasonRefused), r.logs.count("ari up"))
+	}
+}
+
+// Channels and bridges are listed anew now and then, with no gap and without
+// leaving readiness.
+func TestRefresh(t *testing.T) {
+	r := newRig(t, newFake(t), func(o *Options) { o.RefreshEvery = 5 * time.Millisecond }).start()
+	events := r.await("three snapshots", func(events []bridge.Event) bool {
+		n := 0
+		for _, e := range events {
+			if e.Kind == bridge.EventSourceUp {
+				n++
+			}
+		}
+		return n >= 3
+	})
+	for _, e := range events {
+		if e.Kind == bridge.EventSourceDown || e.Kind == bridge.EventSourceUp && e.Snapshot.Gap != 0 {
+			t.Errorf("event %+v", e)
+		}
+	}
+	if !r.src.Status().Ready() {
+		t.Errorf("status %+v", r.src.Status())
+	}
+	if n := r.logs.count("level=INFO"); n != 1 {
+		t.Errorf("%d lines are logged, want one", n)
 	}
 }

@@ -74,8 +74,10 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, rt route, err erro
 	switch {
 	case a.notice == "trouble":
 		s.o.Logger.ErrorContext(r.Context(), "request failed", "route", rt.pattern, "status", a.status, "err", a.cause)
-	case a.status == http.StatusMisdirectedRequest || a.notice == "needs_https":
-		s.o.Logger.WarnContext(r.Context(), "request refused", "reason", a.notice, "remote", socketAddr(r).String())
+	case (a.status == http.StatusMisdirectedRequest || a.notice == "needs_https") && s.misdirected.CompareAndSwap(false, true):
+		// Once: it tells of a wrong external_url or proxy. Scanners do it all the time.
+		s.o.Logger.WarnContext(r.Context(), "request refused: external_url or the proxy may be wrong; further ones are logged at debug",
+			"reason", a.notice, "remote", socketAddr(r).String())
 	default:
 		s.o.Logger.DebugContext(r.Context(), "request refused", "route", rt.pattern, "status", a.status, "reason", a.notice)
 	}

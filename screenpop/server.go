@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"net/url"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"github.com/alexedwards/scs/v2"
@@ -81,6 +82,8 @@ type Server struct {
 	files    *staticFiles
 	origins  *http.CrossOriginProtection
 	mux      *http.ServeMux
+
+	misdirected atomic.Bool // a request for another host or without HTTPS was logged
 
 	answers      time.Duration // for a request and its answer, but a stream
 	heartbeat    time.Duration // between two comments of a stream

@@ -45,7 +45,7 @@ type PopQuery struct {
 	Limit  int  // 1..10000; 0 is 1000
 }
 
-// PopLister reads pops, oldest offer first.
+// PopLister reads the newest pops that the query allows, oldest offer first.
 type PopLister interface {
 	ListPops(ctx context.Context, q PopQuery) ([]Pop, error)
 }

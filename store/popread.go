@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"ringlink/bridge"
@@ -93,7 +94,7 @@ func (db *DB) ListPops(ctx context.Context, q screenpop.PopQuery) ([]screenpop.P
 		query += " WHERE " + strings.Join(where, " AND ")
 	}
 	// At most 64 texts come of this: they stay prepared.
-	query += " ORDER BY w.offered, w.id LIMIT ?"
+	query += " ORDER BY w.offered DESC, w.id DESC LIMIT ?"
 	args = append(args, q.Limit)
 
 	var pops []screenpop.Pop
@@ -103,6 +104,7 @@ func (db *DB) ListPops(ctx context.Context, q screenpop.PopQuery) ([]screenpop.P
 			return err
 		}
 		pops = make([]screenpop.Pop, len(rows))
+		slices.Reverse(rows)
 		for i, row := range rows {
 			var err error
 			if pops[i], err = row.pop(); err != nil {

@@ -56,6 +56,7 @@ func (s *state) apply(event []byte) {
 	}
 	var kind string
 	_ = json.Unmarshal(members["type"], &kind)
+	transfer := kind == "BridgeBlindTransfer" || kind == "BridgeAttendedTransfer"
 	for key, text := range members {
 		var object struct {
 			ID       string           `json:"id"`
@@ -67,6 +68,7 @@ func (s *state) apply(event []byte) {
 			continue
 		}
 		switch {
+		case object.Channels != nil && transfer: // as it was before the legs moved
 		case object.Channels != nil:
 			s.bridges.put(object.ID, bytes.Clone(text))
 			if kind == "BridgeDestroyed" {

@@ -246,6 +246,7 @@ func (a *app) serveHTTP(l *lifecycle, name string, on net.Listener, h http.Handl
 		ReadHeaderTimeout: headerTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    16 << 10,
+		HTTP2:             &http.HTTP2Config{WriteByteTimeout: headerTimeout},  // a reader that stands still
 		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelDebug), // what browsers and scanners do
 	}
 	l.run(name, func(ctx context.Context) error {

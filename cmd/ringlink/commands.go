@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"sync"
 
 	"github.com/alecthomas/kong"
 	gosip "github.com/emiago/sipgo/sip"
@@ -66,11 +67,14 @@ type exitCode int
 
 func (e exitCode) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
 
+// quietSIP silences sipgo, which logs whole messages of strangers to a logger
+// of its own.
+var quietSIP = sync.OnceFunc(func() { gosip.SetDefaultLogger(slog.New(slog.DiscardHandler)) })
+
 // run parses the command line and runs it. It returns the exit code: 0 good, 1
 // failed, 2 a command line that makes no sense.
 func run(ctx context.Context, args []string, st streams, env func(string) (string, bool)) int {
-	// sipgo logs whole messages of strangers to a logger of its own.
-	gosip.SetDefaultLogger(slog.New(slog.DiscardHandler))
+	quietSIP()
 	var c commands
 	exited := -1
 	parser, err := kong.New(&c,

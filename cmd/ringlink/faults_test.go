@@ -1008,8 +1008,7 @@ var storeSeries = regexp.MustCompile(`^ringlink_store_duration_seconds_[a-z]+\{o
 func series(t *testing.T, m map[string]float64) (list []string) {
 	t.Helper()
 	for _, name := range slices.Sorted(maps.Keys(m)) {
-		// promhttp_ is /metrics' own, of debug.go.
-		if !strings.HasPrefix(name, "ringlink_") && !strings.HasPrefix(name, "go_") && !strings.HasPrefix(name, "process_") && !strings.HasPrefix(name, "promhttp_") {
+		if !strings.HasPrefix(name, "ringlink_") && !strings.HasPrefix(name, "go_") && !strings.HasPrefix(name, "process_") {
 			t.Errorf("%s is not ours", name)
 		}
 		if !storeSeries.MatchString(name) {

@@ -142,7 +142,7 @@ func (c *userPasswordCommand) Run(s *session) error {
 		if err := audit(s.ctx, db, "password_set", strings.ToLower(c.Login), ""); err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(s.out, "%s has a new password\n", strings.ToLower(c.Login))
+		_, err = fmt.Fprintf(s.out, "%s has a new password; every session of before ends, open desks within 15 s\n", strings.ToLower(c.Login))
 		return err
 	})
 }

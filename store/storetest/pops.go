@@ -220,7 +220,7 @@ func testList(t *testing.T, db *store.DB) {
 		{"state", screenpop.PopQuery{State: bridge.PopAcknowledged}, []string{"p1"}},
 		{"since", screenpop.PopQuery{Since: epoch.Add(5 * time.Second)}, []string{"p1", "p0"}},
 		{"active", screenpop.PopQuery{Active: true, Agent: "ann"}, []string{"p3"}},
-		{"limit", screenpop.PopQuery{Limit: 2}, []string{"p5", "p4"}},
+		{"limit", screenpop.PopQuery{Limit: 2}, []string{"p1", "p0"}},
 		{"none", screenpop.PopQuery{Agent: "dan"}, []string{}},
 	} {
 		pops, err := db.ListPops(t.Context(), test.q)
