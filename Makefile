@@ -24,10 +24,14 @@ test:
 lint:
 	@.ci/lint
 
-# Benchmarks, and the tests named TestFigure, which take what a benchmark cannot.
+# The figures of the whole gateway as one table, about twelve minutes, then the
+# packages' own benchmarks. A part: make bench FIGURES=idle BENCH='^$$'
+FIGURES ?= .
+BENCH ?= .
 bench:
-	@tiers=$$(.ci/setup) && RINGLINK_BENCH=1 RINGLINK_TIERS=$$tiers \
-		go test -count=1 -p 1 -timeout 60m -run '^TestFigure' -bench . -benchmem ./...
+	@tiers=$$(.ci/setup) && export RINGLINK_BENCH=1 RINGLINK_TIERS=$$tiers && \
+		go test -count=1 -timeout 60m -run '^TestFigures$$/$(FIGURES)' -bench '^$$' ./cmd/ringlink && \
+		go test -count=1 -p 1 -timeout 60m -run '^$$' -bench '$(BENCH)' -benchmem ./...
 
 SOAK ?= 10m
 soak:

@@ -1,9 +1,20 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
+
+	"github.com/coder/websocket"
 
 	"ringlink/cmd/internal/figures"
 	"ringlink/cmd/internal/lab"
@@ -25,45 +36,171 @@ func newLoad(t *testing.T) (*lab.Asterisk, *gateway) {
 	return a, g
 }
 
+// load is one run of calls by sipp.
+type load struct {
+	rate  float64 // calls a second
+	calls int
+}
+
 // figureCPU is what Ringlink takes of the CPU for a call beside what Asterisk
-// takes for the same calls, at three rates, with a desk that is open.
+// takes for the same calls, at three rates, with a desk that is open. The calls
+// have no audio, which is what costs an Asterisk most. Beside it a bare reader of
+// the events, which is what any program on ARI takes at least, and calls with audio.
 func figureCPU(t *testing.T, table *figures.Table) {
 	a, g := newLoad(t)
-	g.startReleased()
-	d := g.desk(loadAgent)
-	ours, theirs := g.cmd.Process.Pid, a.PID()
-	lab.SIPpRate(t, a, "5030", 5, 10) // what is done only once is done
-	expected := 10
+	loads := []load{{2, 20}, {5, 40}, {10, 60}}
+	bare := figures.Figure{Name: "floor: a bare reader of ARI, CPU a call, 5 calls/s", Unit: "ms", PeerName: "Asterisk", Ratio: figures.Percent}
+	talks := figures.Figure{Name: "CPU a call with audio, real phones, 5 s of talk", Unit: "ms", PeerName: "Asterisk", Ratio: figures.Percent}
 	var all []figures.Figure
-	for _, load := range []struct {
-		rate  float64
-		calls int
-	}{{2, 20}, {5, 40}, {10, 60}} {
-		all = append(all, figures.Figure{
-			Name: fmt.Sprintf("CPU a call, %.0f calls/s", load.rate), Unit: "ms", PeerName: "Asterisk", Ratio: figures.Percent,
-		})
+	for _, l := range loads {
+		all = append(all, figures.Figure{Name: fmt.Sprintf("CPU a call without audio, %.0f calls/s", l.rate), Unit: "ms", PeerName: "Asterisk", Ratio: figures.Percent})
 	}
+	g.ringlink(labPassword("bob")+"\n", "user", "add", "bob")
+	g.ringlink("", "agent", "map", "bob", "lab", "PJSIP/101")
+	phone := lab.StartPhone(t, a, "101")
 	for range rounds {
-		for i, load := range []struct {
-			rate  float64
-			calls int
-		}{{2, 20}, {5, 40}, {10, 60}} {
-			before, peer := cpuOf(t, ours), cpuOf(t, theirs)
-			lab.SIPpRate(t, a, "5030", load.rate, load.calls)
-			expected += load.calls
-			g.until("the pops", func() error {
-				if n := len(d.pops()); n != expected {
-					return fmt.Errorf("%d pops, %d calls", n, expected)
-				}
-				return nil
+		g.startReleased()
+		d, of := g.reportingDesk(loadAgent), g.cmd.Process.Pid
+		lab.SIPpRate(t, a, "5030", 5, 5) // what is done only once is done
+		expected := 5
+		g.popsOnDesk(d, expected)
+		for i, l := range loads {
+			expected += l.calls
+			spend(t, &all[i], l.calls, of, a.PID(), func() {
+				lab.SIPpRate(t, a, "5030", l.rate, l.calls)
+				g.popsOnDesk(d, expected)
 			})
-			n := float64(load.calls)
-			all[i].Ours = append(all[i].Ours, milliseconds(cpuOf(t, ours)-before)/n)
-			all[i].Peer = append(all[i].Peer, milliseconds(cpuOf(t, theirs)-peer)/n)
 		}
+		d = g.reportingDesk("bob")
+		const calls = 3
+		spend(t, &talks, calls, of, a.PID(), func() {
+			for n := range calls {
+				c := lab.Call(t, a, lab.CallOptions{From: "+12025550101", To: "5000"})
+				phone.WaitRinging(t.Context())
+				phone.Answer()
+				g.until("the pop", func() error {
+					if len(d.pops()) != n+1 {
+						return errors.New("it has not come")
+					}
+					return nil
+				})
+				<-time.After(5 * time.Second) // the figure's own definition
+				c.Hangup()
+				phone.WaitClosed(t.Context())
+			}
+			g.popsOnDesk(d, calls)
+		})
+		g.stop()
+
+		reader := startBareReader(t, site{a.URL(), a.User(), a.Password()})
+		spend(t, &bare, loads[1].calls, reader.Process.Pid, a.PID(), func() {
+			lab.SIPpRate(t, a, "5030", loads[1].rate, loads[1].calls)
+		})
+		_ = reader.Process.Kill()
+		_ = reader.Wait() // killed
 	}
-	for _, f := range all {
+	for _, f := range append(all, talks) {
 		f.Aim, f.Met = "≤ 10 %", figures.Median(f.Ratios()) <= 10
 		table.Add(f)
 	}
+	table.Add(bare)
+}
+
+// spend notes what two processes take of the CPU for calls.
+func spend(t *testing.T, f *figures.Figure, calls, ours, theirs int, do func()) {
+	t.Helper()
+	our, their := cpuOf(t, ours), cpuOf(t, theirs)
+	do()
+	f.Ours = append(f.Ours, milliseconds(cpuOf(t, ours)-our)/float64(calls))
+	f.Peer = append(f.Peer, milliseconds(cpuOf(t, theirs)-their)/float64(calls))
+}
+
+// popsOnDesk waits until a desk has had so many pops and all are over.
+func (g *gateway) popsOnDesk(d *deskClient, want int) {
+	g.t.Helper()
+	g.until("the pops", func() error {
+		if n := len(d.pops()); n != want {
+			return fmt.Errorf("%d pops, %d calls", n, want)
+		}
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		for call, v := range d.views {
+			if v.State != "ended" {
+				return fmt.Errorf("call %s is %s", call, v.State)
+			}
+		}
+		return nil
+	})
+}
+
+// bareReaderEnv holds the address for TestBareReader; the user's name and
+// password stand in the address.
+const bareReaderEnv = "RINGLINK_BENCH_READ"
+
+// TestBareReader is no test but the process of startBareReader: it reads events
+// by the library that Ringlink reads them with, and looks at none.
+func TestBareReader(t *testing.T) {
+	address := os.Getenv(bareReaderEnv)
+	if address == "" {
+		t.Skip("it is a part of make bench")
+	}
+	conn, err := dialEvents(t.Context(), address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Println("open")
+	for err == nil {
+		var r io.Reader
+		if _, r, err = conn.Reader(t.Context()); err == nil {
+			_, err = io.Copy(io.Discard, r)
+		}
+	}
+}
+
+// eventsAddress is where an application of a name hears everything.
+func eventsAddress(at site, app string) string {
+	u, err := url.Parse(at.url)
+	if err != nil {
+		return at.url // dialling it says so
+	}
+	u.Scheme, u.User, u.Path = "ws", url.UserPassword(at.user, at.password), "/ari/events"
+	u.RawQuery = url.Values{"app": {app}, "subscribeAll": {"true"}}.Encode()
+	return u.String()
+}
+
+func dialEvents(ctx context.Context, address string) (*websocket.Conn, error) {
+	u, err := url.Parse(address)
+	if err != nil {
+		return nil, err
+	}
+	req := http.Request{Header: http.Header{}}
+	password, _ := u.User.Password()
+	req.SetBasicAuth(u.User.Username(), password)
+	u.User = nil
+	conn, _, err := websocket.Dial(ctx, u.String(), &websocket.DialOptions{HTTPHeader: req.Header})
+	if err == nil {
+		conn.SetReadLimit(1 << 20)
+	}
+	return conn, err
+}
+
+// startBareReader runs TestBareReader in a process of its own.
+func startBareReader(t *testing.T, at site) *exec.Cmd {
+	t.Helper()
+	cmd := exec.Command(os.Args[0], "-test.run", "^TestBareReader$")
+	cmd.Env = append(os.Environ(), bareReaderEnv+"="+eventsAddress(at, "bench-reader"))
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := make([]byte, 100)
+	if n, err := out.Read(said); err != nil || !strings.HasPrefix(string(said[:n]), "open") {
+		_ = cmd.Process.Kill()
+		t.Fatalf("the bare reader says %q, %v", said[:n], err)
+	}
+	return cmd
 }

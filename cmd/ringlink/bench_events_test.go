@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/url"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -19,7 +17,6 @@ import (
 	"ringlink/bridge"
 	"ringlink/cmd/internal/figures"
 	"ringlink/cmd/internal/lab"
-	"ringlink/screenpop"
 	"ringlink/store/storetest"
 )
 
@@ -134,29 +131,10 @@ func newReplayed(t *testing.T, dsn string) *replayedGateway {
 	for team := range replayTeams {
 		for login := range labAgents {
 			name, _ := replayAgent(login, team)
-			r.desks[name] = r.g.desk(name)
-			r.report(r.desks[name])
+			r.desks[name] = r.g.reportingDesk(name)
 		}
 	}
 	return r
-}
-
-// report tells of each pop that it is drawn, as the page does.
-func (r *replayedGateway) report(d *deskClient) {
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	told := map[string]bool{}
-	go func() {
-		defer close(done)
-		_, _ = d.wait(ctx, func(v screenpop.CallView) bool { // until ctx ends
-			if v.Pop != "" && v.PopState == "offered" && !told[v.Pop] {
-				told[v.Pop] = true
-				_ = d.shown(ctx, v.Pop) // a pop that has ended meanwhile
-			}
-			return false
-		})
-	}()
-	r.t.Cleanup(func() { cancel(); <-done })
 }
 
 // round plays a replay and returns each pop's delay.
@@ -204,11 +182,7 @@ func newRelay(t *testing.T) *relay {
 	fake, at := startFake(t)
 	r := &relay{t: t, fake: fake, changed: make(chan struct{})}
 	ctx, cancel := context.WithCancel(context.Background())
-	address := "ws" + strings.TrimPrefix(at.url, "http") + "/ari/events?" +
-		url.Values{"app": {"relay"}, "subscribeAll": {"true"}, "api_key": {at.user + ":" + at.password}}.Encode()
-	header := http.Request{Header: http.Header{}}
-	header.SetBasicAuth(at.user, at.password)
-	conn, _, err := websocket.Dial(ctx, address, &websocket.DialOptions{HTTPHeader: header.Header})
+	conn, err := dialEvents(ctx, eventsAddress(at, "relay"))
 	if err != nil {
 		t.Fatal(err)
 	}

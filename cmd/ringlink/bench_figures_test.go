@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"unsafe"
 
 	"ringlink/cmd/internal/figures"
+	"ringlink/screenpop"
 )
 
 // rounds is how often each figure is taken; ours and the peer's take turns.
@@ -126,6 +128,27 @@ func (g *gateway) startReleased() time.Duration {
 			g.t.Fatalf("ringlink is not ready: %v\n%s", err, g.log)
 		}
 	}
+}
+
+// reportingDesk is a desk that tells of each pop that it is drawn, as the page does.
+func (g *gateway) reportingDesk(login string) *deskClient {
+	g.t.Helper()
+	d := g.desk(login)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	told := map[string]bool{}
+	go func() {
+		defer close(done)
+		_, _ = d.wait(ctx, func(v screenpop.CallView) bool { // until ctx ends
+			if v.Pop != "" && v.PopState == "offered" && !told[v.Pop] {
+				told[v.Pop] = true
+				_ = d.shown(ctx, v.Pop) // the gateway may have been stopped
+			}
+			return false
+		})
+	}()
+	g.t.Cleanup(func() { cancel(); <-done })
+	return d
 }
 
 // cpuOf is the CPU time that a process has had, user and system, of all its

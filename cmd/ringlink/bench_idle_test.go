@@ -66,21 +66,25 @@ func figureStart(t *testing.T, table *figures.Table) {
 	}
 }
 
-// figureIdle is the resident memory ten seconds after ready.
+// figureIdle is the resident memory ten seconds after ready, and the CPU that
+// went by meanwhile.
 func figureIdle(t *testing.T, table *figures.Table) {
 	_, at := startFake(t)
 	rss := figures.Figure{Name: "idle RSS, SQLite, one PBX, 10 s after ready", Unit: "MB"}
 	anon := figures.Figure{Name: "of it anonymous (heap, stacks)", Unit: "MB"}
+	cpu := figures.Figure{Name: "idle CPU, ms a second", Unit: "ms"}
 	var parts string
 	for range rounds {
 		g := newBenchGateway(t, at, "")
 		g.startReleased()
+		before := cpuOf(t, g.cmd.Process.Pid)
 		select {
 		case <-time.After(10 * time.Second): // the figure's own definition
 		case err := <-g.ended:
 			t.Fatalf("ringlink ended: %v\n%s", err, g.log)
 		}
 		m := memory(t, g.cmd.Process.Pid)
+		cpu.Ours = append(cpu.Ours, milliseconds(cpuOf(t, g.cmd.Process.Pid)-before)/10)
 		rss.Ours, anon.Ours = append(rss.Ours, m["VmRSS"]), append(anon.Ours, m["RssAnon"])
 		parts = fmt.Sprintf("binary and libraries in memory %.1f MB, threads %d", m["RssFile"], threads(t, g.cmd.Process.Pid))
 		g.stop()
@@ -89,6 +93,7 @@ func figureIdle(t *testing.T, table *figures.Table) {
 	table.Add(rss)
 	table.Add(anon)
 	table.Note("%s", parts)
+	table.Add(cpu)
 }
 
 // memory reads the sizes of /proc/PID/status, in MB.

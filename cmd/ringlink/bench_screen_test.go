@@ -5,15 +5,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
-	"net/http"
-	"net/url"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/chromedp/chromedp"
-	"github.com/coder/websocket"
 
 	"ringlink/cmd/internal/figures"
 	"ringlink/cmd/internal/lab"
@@ -112,15 +108,11 @@ func (c *connects) connect(channel string) (connect, bool) {
 
 func watchConnects(t testing.TB, a *lab.Asterisk) *connects {
 	t.Helper()
-	address := "ws" + strings.TrimPrefix(a.URL(), "http") + "/ari/events?" + url.Values{"app": {"bench"}, "subscribeAll": {"true"}}.Encode()
-	req := http.Request{Header: http.Header{}}
-	req.SetBasicAuth(a.User(), a.Password())
 	ctx, cancel := context.WithCancel(context.Background())
-	conn, _, err := websocket.Dial(ctx, address, &websocket.DialOptions{HTTPHeader: req.Header})
+	conn, err := dialEvents(ctx, eventsAddress(site{a.URL(), a.User(), a.Password()}, "bench-watch"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	conn.SetReadLimit(1 << 20)
 	c := &connects{all: map[string]connect{}}
 	done := make(chan struct{})
 	go func() {

@@ -104,7 +104,7 @@ func (t *Table) Note(format string, args ...any) {
 // into a note as they are.
 func (t *Table) line(cells ...string) {
 	var b strings.Builder
-	for i, width := range []int{58, 30, 44, 30, 0} {
+	for i, width := range []int{64, 30, 44, 30, 0} {
 		pad := max(0, width-len([]rune(cells[i])))
 		b.WriteString("| " + cells[i] + strings.Repeat(" ", pad) + " ")
 	}
