@@ -60,6 +60,8 @@ func (s *State) apply(x *exchange, ev *Event) {
 		s.resync(x, ev.Snapshot)
 	case EventInvite:
 		s.invited(x, ev.Invite)
+	case EventTurns:
+		s.remember(x, ev.Turns)
 	}
 }
 
@@ -116,6 +118,9 @@ func (s *State) newChannel(x *exchange, f *Channel) *channel {
 	default: // first seen in the middle: Asterisk marks the legs that it dialled
 		c.incoming = f.App != "AppDial" && f.App != "AppQueue" && f.AppData != "(Outgoing Line)"
 	}
+	if len(x.past) > 0 && len(x.past[x.callID(f.ID)]) > 0 { // it brought a caller to an agent before
+		c.incoming, c.outside = true, true
+	}
 	if c.local != 0 {
 		name := f.Name[:len(f.Name)-2]
 		if x.pairs[name] == nil {
@@ -169,7 +174,7 @@ func (s *State) join(c *channel, k *call) {
 
 func (s *State) begin(x *exchange, c *channel) {
 	k := &call{
-		id:      MakeCallID(x.opts.Name, c.id),
+		id:      x.callID(c.id),
 		pbx:     x.opts.Name,
 		origin:  c,
 		started: s.now,

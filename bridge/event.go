@@ -26,6 +26,7 @@ const (
 	EventInvite                     // SIP: what one INVITE said
 	EventInviteEnded                // SIP: Invite was cancelled (Cause 26: completed elsewhere), refused or timed out
 	EventTick                       // time passes: expiry only
+	EventTurns                      // Turns: what the store knows of the PBX's calls, best before the first EventSourceUp
 )
 
 // ChannelState is the state of a channel.
@@ -78,7 +79,7 @@ type Bridge struct {
 type Snapshot struct {
 	Channels []Channel
 	Bridges  []Bridge
-	// Booted is when the PBX started, second precision; a different one means
+	// Booted is when the PBX started, to the millisecond; a different one means
 	// that every call of before is lost. Zero if not known.
 	Booted time.Time
 	// Gap is for how long events were missed; zero at the first connect.
@@ -120,5 +121,6 @@ type Event struct {
 
 	Snapshot *Snapshot
 	Devices  []Assignment
+	Turns    []PastTurn
 	Invite   *Invite
 }

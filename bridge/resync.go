@@ -11,6 +11,7 @@ func (s *State) resync(x *exchange, snap *Snapshot) {
 	}
 	s.late = true
 	if restarted(x.booted, snap.Booted) {
+		x.lose(snap.Booted)
 		for _, k := range s.running() {
 			if k.pbx == x.opts.Name {
 				s.finish(k, "lost", OutcomeLost)
@@ -46,6 +47,8 @@ func (s *State) resync(x *exchange, snap *Snapshot) {
 		}
 	}
 	s.rebridge(x, snap.Bridges)
+	x.synced = true
+	s.adopt(x)
 }
 
 // rebridge puts every leg where the PBX lists it. Bridges are not listed at one

@@ -199,7 +199,7 @@ func (s *State) endTurn(k *call, next AgentID) {
 
 func (s *State) beginTurn(k *call, p party) {
 	leg := p.legs[0]
-	name := string(p.agent) + "\x00" + string(leg.id)
+	name := turnName(p.agent, leg)
 	if k.names == nil {
 		k.names = map[string]int{}
 	}

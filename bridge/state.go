@@ -68,6 +68,9 @@ type exchange struct {
 	gone      map[ChannelID]time.Time // ended legs: a late event must not raise them again
 	invites   map[string]*pendingInvite
 	booted    time.Time
+	synced    bool                  // a snapshot was taken in
+	past      map[CallID][]PastTurn // what the store knows, until the first snapshot
+	reused    map[ChannelID]bool    // ids of before the PBX's restart that may come again
 }
 
 // pair is a Local channel: its halves ;1 and ;2.
@@ -179,6 +182,7 @@ func NewState(pbxs []PBXOptions, limits Limits) *State {
 			protocols: map[string]*channel{},
 			gone:      map[ChannelID]time.Time{},
 			invites:   map[string]*pendingInvite{},
+			reused:    map[ChannelID]bool{},
 		}
 	}
 	return s

@@ -145,6 +145,7 @@ func readInstants(t testing.TB, flow string) (list []instant) {
 
 // told is what became of one pop.
 type told struct {
+	Call   bridge.CallID
 	Pop    bridge.PopID
 	Agent  bridge.AgentID
 	Device string
@@ -159,6 +160,8 @@ type teller struct {
 	now   time.Time
 	pops  []told
 	calls map[bridge.CallID]bridge.Outcome
+
+	offered []time.Time // when each of pops began
 }
 
 // namedTrunk is labPBX with the trunk's endpoint named too, as a site should:
@@ -198,7 +201,8 @@ func (p *teller) take(t testing.TB, e *bridge.Effect) {
 		if at >= 0 {
 			t.Errorf("pop %s offered twice", e.Pop)
 		}
-		p.pops = append(p.pops, told{Pop: e.Pop, Agent: e.Agent, Device: e.Device.Endpoint, Facts: e.Facts})
+		p.offered = append(p.offered, p.now)
+		p.pops = append(p.pops, told{Call: e.Call, Pop: e.Pop, Agent: e.Agent, Device: e.Device.Endpoint, Facts: e.Facts})
 	case bridge.EffectPopUpdated, bridge.EffectPopEnded:
 		if at < 0 || p.pops[at].End != "" {
 			t.Errorf("pop %s updated or ended that does not run", e.Pop)
