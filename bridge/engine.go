@@ -20,6 +20,8 @@ type Options struct {
 	// Observe, if set, sees each event after it was applied, with its effects.
 	// It runs on the engine's goroutine and must not block or keep effects.
 	Observe func(*Event, []Effect)
+	// Trails, if set, gathers what happens to each call.
+	Trails *Trails
 	// Queue is how many events may wait; default 8192. When it is full Emit
 	// reports false and the source declares a gap.
 	Queue      int
@@ -127,6 +129,9 @@ func (e *Engine) step(ev *Event, effects []Effect) []Effect {
 	}
 	if e.opts.Observe != nil {
 		e.opts.Observe(ev, effects)
+	}
+	if e.opts.Trails != nil {
+		e.opts.Trails.Observe(e.state, ev, effects)
 	}
 	if e.state.Refused() != refused {
 		e.metrics.refused.Add(float64(e.state.Refused() - refused))

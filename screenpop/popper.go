@@ -55,6 +55,9 @@ type PopperOptions struct {
 	// TicketRule turns keyed digits into the directory's ticket number;
 	// default none. The agent goes on seeing what was keyed.
 	TicketRule func(bridge.TicketNumber) bridge.TicketNumber
+	// Tell takes facts for the explanation of calls; it must not block. Default
+	// none.
+	Tell func(Told)
 	// Reference gives the keyed reference of a number for the log; default
 	// none, and then the log has none.
 	Reference func(bridge.Number) string

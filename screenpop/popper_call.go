@@ -195,6 +195,7 @@ func (p *Popper) push(lp *livePop) {
 	}
 	stop(lp.askTimer)
 	lp.pushed = p.now()
+	p.tell(Told{Call: lp.pop.Call, Pop: lp.pop.ID, Kind: "push", TookMS: milliseconds(since(lp.received, lp.pushed)), Late: !lp.call.settled(), Streams: streams})
 	if streams > 0 && !lp.received.IsZero() {
 		p.o.Metrics.eventToPush.Observe(max(0, lp.pushed.Sub(lp.received)).Seconds())
 	}

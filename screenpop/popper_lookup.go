@@ -154,6 +154,7 @@ func (p *Popper) answered(c *liveCall, q DirectoryQuery, found Found, err error)
 	took := p.now().Sub(c.asked)
 	if err != nil {
 		p.o.Metrics.lookup(lookupError, took)
+		p.tell(Told{Call: c.id, Kind: "lookup", TookMS: milliseconds(took), Result: string(lookupError)})
 		if !p.asks.away {
 			p.asks.away = true
 			p.o.Logger.Warn("looking up a call: pops show the number alone until the directory answers", "error", err)
@@ -167,6 +168,7 @@ func (p *Popper) answered(c *liveCall, q DirectoryQuery, found Found, err error)
 	}
 	c.tries = 0
 	p.o.Metrics.lookup(resultOf(found, took, p.o.LookupDeadline), took)
+	p.tell(Told{Call: c.id, Kind: "lookup", TookMS: milliseconds(took), Late: took > p.o.LookupDeadline, Result: string(resultOf(found, took, p.o.LookupDeadline))})
 	c.merge(q, found)
 	p.ask(c) // for what changed meanwhile
 	p.refresh(c)

@@ -34,6 +34,7 @@ const (
 	opReadAudit   operation = "read_audit"
 	opSweep       operation = "sweep"
 	opImport      operation = "import"
+	opExplain     operation = "explain"
 )
 
 // doing is the operation in an error's text.
@@ -77,6 +78,8 @@ func (o operation) doing() string {
 		return "sweeping the store"
 	case opImport:
 		return "importing"
+	case opExplain:
+		return "keeping explanations"
 	}
 	return string(o)
 }

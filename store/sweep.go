@@ -29,20 +29,22 @@ const (
 
 // Swept counts the rows that a Sweep deleted.
 type Swept struct {
-	Sessions int
-	Links    int
+	Sessions     int
+	Links        int
+	Explanations int
 }
 
-// Sweep deletes sessions that have expired at now and links that nobody needs
-// any more. It is to be called every few minutes. It may take sixty times the
+// Sweep deletes sessions that have expired at now, links that nobody needs
+// any more and old explanations. It may be called every minute. It may take eighty times the
 // query timeout in all; each statement keeps to it.
 func (db *DB) Sweep(ctx context.Context, now time.Time) (Swept, error) {
 	var s Swept
-	var errs [3]error
+	var errs [4]error
 	s.Sessions, errs[0] = db.sweep(ctx, sweepSessions, now)
 	unspent, err := db.sweep(ctx, sweepUnspent, now.Add(-keepUnspentLinks))
 	spent, errSpent := db.sweep(ctx, sweepSpent, now.Add(-keepSpentLinks))
 	s.Links, errs[1], errs[2] = unspent+spent, err, errSpent
+	s.Explanations, errs[3] = db.sweepExplanations(ctx, now, MaxExplanations)
 	return s, errors.Join(errs[:]...)
 }
 

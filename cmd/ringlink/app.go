@@ -42,6 +42,8 @@ type app struct {
 	popper  *screenpop.Popper
 	server  *screenpop.Server
 	engine  *bridge.Engine
+	trails  *bridge.Trails
+	explain *explainKeeper
 	sources []*ari.Source
 	sip     *sip.Server
 
@@ -77,7 +79,7 @@ func newApp(cfg *config.Config, log *slog.Logger, o appOptions) (*app, error) {
 	if a.db, err = store.Open(context.Background(), storeOptions(cfg, log, a.registry)); err != nil {
 		return nil, err
 	}
-	if err = errors.Join(a.makeScreenpop(), a.makeIntake(o)); err == nil {
+	if err = errors.Join(a.makeExplain(), a.makeScreenpop(), a.makeIntake(o)); err == nil {
 		err = a.bind()
 	}
 	if err != nil {
@@ -99,6 +101,7 @@ func (a *app) makeScreenpop() (err error) {
 		Normalize:      normalizer(a.cfg),
 		TicketRule:     ticketRule(a.cfg.Tickets),
 		Reference:      referencer(a.cfg.Log),
+		Tell:           a.explain.Tell,
 	})
 	if err != nil {
 		return err
@@ -124,6 +127,7 @@ func (a *app) makeScreenpop() (err error) {
 func (a *app) makeIntake(o appOptions) (err error) {
 	eo := engineOptions(a.cfg, a.log, a.registry)
 	eo.Handle, eo.Observe = a.popper.Handle, a.observed
+	eo.Trails = a.trails
 	if a.engine, err = bridge.New(eo); err != nil {
 		return err
 	}
@@ -223,11 +227,12 @@ func (a *app) Run(ctx context.Context) (err error) {
 
 	a.serveHTTP(l, "debug", a.debug, debugHandler(a.registry, a.notReady))
 	l.onStop("store", func(context.Context) error { return a.db.Close() })
+	l.run("explanations", a.explain.Run)
 	l.run("popper", a.popper.Run)
 	l.run("store upkeep", a.keepStore)
 	a.serveHTTP(l, "desk", a.desk, a.server.Handler())
 	l.onStop("desk streams", func(context.Context) error { a.hub.Close(); return nil })
-	l.run("engine", a.engine.Run)
+	l.run("engine", a.runEngine)
 	for i, s := range a.sources {
 		l.run("ari "+a.cfg.PBXs[i].Name, s.Run)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"strings"
 	"sync"
 	"time"
 
@@ -37,10 +36,9 @@ const (
 	lanePBX
 	laneRinglink
 	laneAgent
-	lanes
 )
 
-const laneWidth = 13
+var demoLanes = lanePicture{names: []string{"caller", "Asterisk", "Ringlink", "agent"}, width: 13}
 
 // Run prints until ctx ends, and then what is left.
 func (l *ladder) Run(ctx context.Context) error {
@@ -74,12 +72,7 @@ func (l *ladder) begin(n int, st story) {
 	l.start = time.Now()
 	l.mu.Unlock()
 	l.print(fmt.Sprintf("\nCall %d: %s", n, st.name))
-	var b strings.Builder
-	fmt.Fprintf(&b, "%9s  ", "")
-	for _, name := range []string{"caller", "Asterisk", "Ringlink", "agent"} {
-		fmt.Fprintf(&b, "%-*s", laneWidth, name)
-	}
-	l.print(strings.TrimRight(b.String(), " "))
+	l.print(demoLanes.head())
 }
 
 // step prints an arrow from one lane to another.
@@ -87,26 +80,7 @@ func (l *ladder) step(from, to int, text string) {
 	l.mu.Lock()
 	at := time.Since(l.start)
 	l.mu.Unlock()
-	cells := make([]rune, laneWidth*(lanes-1)+1)
-	for i := range cells {
-		cells[i] = ' '
-		if i%laneWidth == 0 {
-			cells[i] = '│'
-		}
-	}
-	a, b := from*laneWidth, to*laneWidth
-	for i := min(a, b) + 1; i < max(a, b); i++ {
-		cells[i] = '─'
-	}
-	switch {
-	case b > a:
-		cells[b-1] = '▶'
-	case b < a:
-		cells[b+1] = '◀'
-	default:
-		cells[a] = '●'
-	}
-	l.print(fmt.Sprintf("%8.3fs  %s  %s", at.Seconds(), string(cells), printable(text)))
+	l.print(demoLanes.line(at, from, to, text))
 }
 
 // observe sees the engine's events and effects; it runs on the engine's

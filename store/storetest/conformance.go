@@ -49,6 +49,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.DB) {
 	} {
 		t.Run(part.name, func(t *testing.T) { part.test(t, open(t)) })
 	}
+	runExplanations(t, open)
 }
 
 // Pop returns a pop with every field filled but what a lookup finds.
