@@ -3,6 +3,7 @@ package screenpop
 import (
 	"encoding/json"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -173,6 +174,22 @@ func (h *Hub) Streams(agent bridge.AgentID) int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return len(d.streams)
+}
+
+// Watched lists the agents who have an open stream here, in order of their ids.
+func (h *Hub) Watched() (agents []bridge.AgentID) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for agent, d := range h.desks {
+		d.mu.Lock()
+		open := len(d.streams) > 0
+		d.mu.Unlock()
+		if open {
+			agents = append(agents, agent)
+		}
+	}
+	slices.Sort(agents)
+	return agents
 }
 
 // Revoke ends the agent's streams, as after a sign-out or a change of rights.

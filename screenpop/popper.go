@@ -20,6 +20,11 @@ type PopperOptions struct {
 	Pops      PopStore  // required
 	Directory Directory // required
 	Hub       *Hub      // required
+	// Watch, if set, is read every WatchEvery, default 400 ms, for what other
+	// replicas on the same store made of the pops of the agents whose desks
+	// are connected here.
+	Watch      PopWatcher
+	WatchEvery time.Duration
 
 	Logger  *slog.Logger     // default discards
 	Clock   func() time.Time // default time.Now
@@ -77,6 +82,7 @@ func (o *PopperOptions) setDefaults() {
 	setInt(&o.Workers, 4)
 	setInt(&o.Queue, 4096)
 	setInt(&o.Backlog, 65536)
+	setTime(&o.WatchEvery, 400*time.Millisecond)
 	setTime(&o.LookupDeadline, 250*time.Millisecond)
 	setTime(&o.OfferBudget, 300*time.Millisecond)
 	setTime(&o.StoreTimeout, 2*time.Second)
@@ -111,6 +117,7 @@ type Popper struct {
 	pops  map[bridge.PopID]*livePop
 	rows  rowQueue
 	asks  askQueue
+	watch watch
 }
 
 // NewPopper checks the options and starts nothing.
@@ -161,6 +168,9 @@ func (p *Popper) Run(ctx context.Context) error {
 				}
 			})
 		}
+	}
+	if p.o.Watch != nil {
+		workers.Go(func() { p.runWatch(ctx) })
 	}
 	defer func() {
 		p.box.close()

@@ -47,6 +47,7 @@ type livePop struct {
 	waited   bool // the directory's deadline is over
 	degraded bool // pushed without a row
 	final    *step
+	mended   bridge.Facts // what the row lacked and was given last, see catchUp
 
 	inserted   bool
 	stale      bool // facts, decision or what was found changed since the last write

@@ -219,9 +219,13 @@ func (p *Popper) adopt(lp *livePop, row Pop) {
 	if was, is := row.Decision, lp.pop.Decision; lp.call.settled() && (was.Mode != is.Mode || was.Opens != is.Opens) {
 		lp.stale = true
 	}
-	if rank(row.State) <= rank(lp.pop.State) {
-		return
+	if rank(row.State) > rank(lp.pop.State) {
+		p.takeState(lp, &row)
 	}
+}
+
+// takeState goes on from the state of a row that is ahead of ours.
+func (p *Popper) takeState(lp *livePop, row *Pop) {
 	lp.pop.State, lp.pop.Shown, lp.pop.Acknowledged = row.State, row.Shown, row.Acknowledged
 	if row.State.Final() {
 		// This turn is over, whoever still speaks of it.
@@ -234,8 +238,9 @@ func (p *Popper) adopt(lp *livePop, row Pop) {
 }
 
 // fill completes f with what only the other one knows.
+// A number that one of them knows to be withheld is withheld.
 func fill(f *bridge.Facts, other bridge.Facts) {
-	if f.Caller.Number == "" && !f.Caller.Withheld {
+	if other.Caller.Withheld || f.Caller.Number == "" && !f.Caller.Withheld {
 		f.Caller = other.Caller
 	}
 	if f.Caller.Name == "" && f.Caller.Number == other.Caller.Number {

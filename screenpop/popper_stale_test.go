@@ -19,6 +19,15 @@ type lister []screenpop.Pop
 
 func (l lister) ListPops(context.Context, screenpop.PopQuery) ([]screenpop.Pop, error) { return l, nil }
 
+func closeStale(t *testing.T, p *screenpop.Popper, rows screenpop.PopLister, before time.Time) (int, error) {
+	t.Helper()
+	stale, err := p.Stale(t.Context(), rows, "pbx1", before)
+	if err != nil {
+		return 0, err
+	}
+	return p.CloseStale(t.Context(), stale)
+}
+
 func TestCloseStale(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		h := newHouse(t)
@@ -34,7 +43,7 @@ func TestCloseStale(t *testing.T) {
 			h.store.Put(row)
 		}
 		h.do(offer(popA1, agentOne, knownFacts()))
-		n, err := h.popper.CloseStale(t.Context(), rows, "pbx1", before)
+		n, err := closeStale(t, h.popper, rows, before)
 		if n != 2 || err != nil {
 			t.Errorf("CloseStale = %d, %v; want 2", n, err)
 		}
@@ -213,7 +222,7 @@ func TestCloseStaleAfterAnOffer(t *testing.T) {
 		p.Handle(again)
 		found := make(chan int, 1)
 		go func() {
-			n, err := p.CloseStale(t.Context(), lister{row}, "pbx1", time.Now())
+			n, err := closeStale(t, p, lister{row}, time.Now())
 			if err != nil {
 				t.Error(err)
 			}

@@ -14,22 +14,32 @@ const maxViewRunes = 200
 
 // view is the pop's call as the agent's desk shows it now.
 func (p *Popper) view(lp *livePop) CallView {
-	pop := &lp.pop
-	v := factsView(pop.Call, pop.Facts, lp.call.foundNow())
+	v := p.turnView(&lp.pop, lp.call.foundNow(), lp.over || lp.left, lp.endedAt)
+	if lp.held && v.State != "ended" {
+		v.State, v.Since = "held", lp.heldAt.UTC()
+	}
+	v.Degraded = !lp.inserted
+	return v
+}
+
+// storedView is the view of a pop of which only the row is known.
+func (p *Popper) storedView(pop *Pop) CallView {
+	return p.turnView(pop, pop.Found, pop.State.Final(), pop.Ended)
+}
+
+func (p *Popper) turnView(pop *Pop, found Found, over bool, ended time.Time) CallView {
+	v := factsView(pop.Call, pop.Facts, found)
 	v.State, v.Since = "talking", pop.Answered.UTC()
-	switch {
-	case lp.over || lp.left:
-		v.State, v.Since, v.Cause = "ended", lp.endedAt.UTC(), pop.Cause
+	if over {
+		v.State, v.Since, v.Cause = "ended", ended.UTC(), pop.Cause
 		if pop.To != "" {
 			v.To = clean(p.o.Hub.AgentName(pop.To))
 		}
-	case lp.held:
-		v.State, v.Since = "held", lp.heldAt.UTC()
 	}
 	v.Device = clean(pop.Device.Endpoint)
 	v.Pop, v.PopState = string(pop.ID), string(pop.State)
 	v.Mode, v.Opens = string(pop.Decision.Mode), string(pop.Decision.Opens)
-	v.Late, v.Degraded = pop.Late, !lp.inserted
+	v.Late = pop.Late
 	return v
 }
 

@@ -119,8 +119,8 @@ func (db *DB) ListPops(ctx context.Context, q screenpop.PopQuery) ([]screenpop.P
 	return pops, nil
 }
 
-// popRow is a row of selectPop.
-type popRow struct {
+// turnRow is what a pop's row says of the turn.
+type turnRow struct {
 	ID           string `db:"id"`
 	Call         string `db:"call_id"`
 	Agent        string `db:"agent_id"`
@@ -133,6 +133,13 @@ type popRow struct {
 	CallNumber   string `db:"call_number"`
 	UniqueID     string `db:"unique_id"`
 	SIPCallID    string `db:"sip_call_id"`
+	State        string `db:"state"`
+	Answered     int64  `db:"answered"`
+}
+
+// popRow is a row of selectPop.
+type popRow struct {
+	turnRow
 	Mode         string `db:"mode"`
 	Opens        string `db:"opens"`
 	Reasons      string `db:"reasons"`
@@ -140,12 +147,10 @@ type popRow struct {
 	Candidates   int    `db:"candidates"`
 	Foreign      int    `db:"foreign_ticket"`
 	Via          string `db:"via"`
-	State        string `db:"state"`
 	Cause        string `db:"cause"`
 	To           string `db:"to_agent"`
 	Late         int    `db:"late"`
 	Degraded     int    `db:"degraded"`
-	Answered     int64  `db:"answered"`
 	Offered      int64  `db:"offered"`
 	Shown        int64  `db:"shown"`
 	Acknowledged int64  `db:"acknowledged"`
@@ -158,8 +163,8 @@ type popRow struct {
 	DialledOrgName string `db:"dialled_org_name"`
 }
 
-func (r popRow) pop() (screenpop.Pop, error) {
-	p := screenpop.Pop{
+func (r turnRow) pop() screenpop.Pop {
+	return screenpop.Pop{
 		ID: bridge.PopID(r.ID), Call: bridge.CallID(r.Call), Agent: bridge.AgentID(r.Agent),
 		Device: bridge.Device{PBX: bridge.PBX(r.PBX), Endpoint: r.Endpoint},
 		Facts: bridge.Facts{
@@ -169,17 +174,22 @@ func (r popRow) pop() (screenpop.Pop, error) {
 			Dialled: bridge.Number(r.DialledNum), CallNumber: bridge.TicketNumber(r.CallNumber),
 			UniqueID: r.UniqueID, SIPCallID: r.SIPCallID,
 		},
-		Decision: bridge.Decision{Mode: bridge.Mode(r.Mode), Opens: bridge.Opens(r.Opens)},
-		Found: screenpop.Found{
-			Done: r.Done == 1, Candidates: r.Candidates, Foreign: r.Foreign == 1, Via: r.Via,
-			Person: r.person(), Organization: r.organization(), Ticket: r.ticket(),
-			Dialled: organizationRow{r.DialledOrg, r.DialledOrgName}.organization(),
-		},
-		State: bridge.PopState(r.State), Cause: r.Cause, To: bridge.AgentID(r.To),
-		Late: r.Late == 1, Degraded: r.Degraded == 1,
-		Answered: fromMicros(r.Answered), Offered: fromMicros(r.Offered), Shown: fromMicros(r.Shown),
-		Acknowledged: fromMicros(r.Acknowledged), Ended: fromMicros(r.Ended),
+		State: bridge.PopState(r.State), Answered: fromMicros(r.Answered),
 	}
+}
+
+func (r popRow) pop() (screenpop.Pop, error) {
+	p := r.turnRow.pop()
+	p.Decision = bridge.Decision{Mode: bridge.Mode(r.Mode), Opens: bridge.Opens(r.Opens)}
+	p.Found = screenpop.Found{
+		Done: r.Done == 1, Candidates: r.Candidates, Foreign: r.Foreign == 1, Via: r.Via,
+		Person: r.person(), Organization: r.organization(), Ticket: r.ticket(),
+		Dialled: organizationRow{r.DialledOrg, r.DialledOrgName}.organization(),
+	}
+	p.Cause, p.To = r.Cause, bridge.AgentID(r.To)
+	p.Late, p.Degraded = r.Late == 1, r.Degraded == 1
+	p.Offered, p.Shown = fromMicros(r.Offered), fromMicros(r.Shown)
+	p.Acknowledged, p.Ended = fromMicros(r.Acknowledged), fromMicros(r.Ended)
 	if err := json.Unmarshal([]byte(r.Reasons), &p.Decision.Reasons); err != nil {
 		return p, fmt.Errorf("decoding the reasons of pop %s: %w", p.ID, err)
 	}

@@ -11,7 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/cenkalti/backoff/v5"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"ringlink/ari"
@@ -25,6 +24,9 @@ import (
 // Times that are not worth a setting.
 const (
 	stopLimit     = 10 * time.Second // an orderly end, all in all
+	turnsWait     = time.Second      // for how long ARI waits at start for what the store knows of running calls
+	turnsAge      = 24 * time.Hour   // how old a turn may be that still runs
+	staleWait     = 2 * time.Second  // for how long another replica may still end its own pops
 	devicesEvery  = 2 * time.Second  // how often the store is asked who uses which device
 	sweepEvery    = time.Minute      // how often what has expired is deleted
 	headerTimeout = 5 * time.Second
@@ -51,11 +53,14 @@ type app struct {
 
 	names sync.Map // bridge.AgentID -> string, written by the upkeep
 
-	observe func(*bridge.Event, []bridge.Effect) // of appOptions, may be nil
-	synced  chan bridge.PBX                      // PBXs whose calls are known; the upkeep reads
-	first   map[bridge.PBX]bool                  // PBXs whose first snapshot was applied: true once they were sent to synced; owned by the engine's goroutine
-	seated  bool                                 // the devices are known; owned by the engine's goroutine
-	started time.Time
+	observe  func(*bridge.Event, []bridge.Effect) // of appOptions, may be nil
+	synced   chan bridge.PBX                      // PBXs whose calls are known; the upkeep reads
+	stale    chan []screenpop.Pop                 // pops of a run of before, a PBX's at a time; the upkeep reads
+	seeded   chan struct{}                        // closed when the engine has the store's turns and devices
+	seedOnce sync.Once                            // closes seeded
+	first    map[bridge.PBX]bool                  // PBXs whose first snapshot was applied: true once they were sent to synced; owned by the engine's goroutine
+	seated   bool                                 // the devices are known; owned by the engine's goroutine
+	started  time.Time
 
 	mu    sync.Mutex // guards store
 	store reason     // why the store is not ready; zero when it is
@@ -72,7 +77,8 @@ type appOptions struct {
 func newApp(cfg *config.Config, log *slog.Logger, o appOptions) (*app, error) {
 	a := &app{
 		cfg: cfg, log: log, registry: newRegistry(), desk: o.desk, debug: o.debug, observe: o.observe,
-		synced: make(chan bridge.PBX, len(cfg.PBXs)), first: map[bridge.PBX]bool{}, started: time.Now().UTC(),
+		synced: make(chan bridge.PBX, len(cfg.PBXs)), stale: make(chan []screenpop.Pop, len(cfg.PBXs)),
+		seeded: make(chan struct{}), first: map[bridge.PBX]bool{}, started: time.Now().UTC(),
 	}
 	a.store = reason{Part: "store", Why: "not connected yet", When: time.Now().UTC()}
 	var err error
@@ -95,8 +101,12 @@ func (a *app) makeScreenpop() (err error) {
 		AgentName:       a.agentName,
 		Metrics:         m,
 	})
+	var watch screenpop.PopWatcher
+	if a.db.Driver() == store.Postgres { // a SQLite file has one gateway
+		watch = a.db
+	}
 	a.popper, err = screenpop.NewPopper(screenpop.PopperOptions{
-		Pops: a.db, Directory: a.db, Hub: a.hub, Logger: a.log, Metrics: m,
+		Pops: a.db, Directory: a.db, Hub: a.hub, Watch: watch, Logger: a.log, Metrics: m,
 		LookupDeadline: a.cfg.Pops.LookupDeadline,
 		Normalize:      normalizer(a.cfg),
 		TicketRule:     ticketRule(a.cfg.Tickets),
@@ -234,7 +244,10 @@ func (a *app) Run(ctx context.Context) (err error) {
 	l.onStop("desk streams", func(context.Context) error { a.hub.Close(); return nil })
 	l.run("engine", a.runEngine)
 	for i, s := range a.sources {
-		l.run("ari "+a.cfg.PBXs[i].Name, s.Run)
+		l.run("ari "+a.cfg.PBXs[i].Name, func(ctx context.Context) error {
+			a.awaitTurns(ctx)
+			return s.Run(ctx)
+		})
 	}
 	if a.sip != nil {
 		l.run("sip", a.sip.Run)
@@ -292,105 +305,6 @@ func (a *app) notReady() []reason {
 		}
 	}
 	return list
-}
-
-// keepStore waits for the database, brings its schema up to date, and then
-// keeps the engine told who uses which device and the store swept.
-func (a *app) keepStore(ctx context.Context) error {
-	retry := backoff.NewExponentialBackOff()
-	retry.InitialInterval, retry.MaxInterval = 200*time.Millisecond, 5*time.Second
-	_, err := backoff.Retry(ctx, func() (struct{}, error) {
-		err := a.db.Migrate(ctx)
-		if err != nil && !store.Unavailable(err) {
-			err = backoff.Permanent(err)
-		}
-		a.storeState(err)
-		return struct{}{}, err
-	}, backoff.WithBackOff(retry), backoff.WithMaxElapsedTime(0))
-	if err != nil {
-		if ctx.Err() != nil {
-			return nil
-		}
-		return err
-	}
-	devices, sweep := time.NewTicker(devicesEvery), time.NewTicker(sweepEvery)
-	defer devices.Stop()
-	defer sweep.Stop()
-	for last := ""; ; {
-		last = a.tellDevices(ctx, last)
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-devices.C:
-		case pbx := <-a.synced:
-			a.closeStale(ctx, pbx)
-		case <-sweep.C:
-			if _, err := a.db.Sweep(ctx, time.Now().UTC()); err != nil && ctx.Err() == nil {
-				a.log.Warn("sweeping the store", "error", err)
-			}
-		}
-	}
-}
-
-// closeStale ends what a run of before left open at a PBX; with the store away
-// it is tried again.
-func (a *app) closeStale(ctx context.Context, pbx bridge.PBX) {
-	n, err := a.popper.CloseStale(ctx, a.db, pbx, a.started)
-	switch {
-	case err != nil && ctx.Err() == nil:
-		a.log.Warn("closing pops of the last run", "pbx", string(pbx), "error", err)
-		time.AfterFunc(devicesEvery, func() { a.synced <- pbx })
-	case n > 0:
-		a.log.Info("pops of the last run have ended meanwhile", "pbx", string(pbx), "pops", n)
-	}
-}
-
-// tellDevices hands the engine the devices if they are not those of last, and
-// returns what stands for them now.
-func (a *app) tellDevices(ctx context.Context, last string) string {
-	list, err := a.db.Devices(ctx)
-	if err == nil {
-		var names map[bridge.AgentID]string
-		if names, err = a.db.AgentNames(ctx); err == nil {
-			for id, name := range names {
-				a.names.Store(id, name)
-			}
-		}
-	}
-	if ctx.Err() != nil {
-		return last
-	}
-	a.storeState(err)
-	if err != nil {
-		return last
-	}
-	now := fmt.Sprint(list)
-	if now != last {
-		_ = a.engine.Deliver(ctx, bridge.Event{Kind: bridge.EventDevices, Received: time.Now(), Devices: list}) // only ctx ends it
-	}
-	return now
-}
-
-// storeState notes for /readyz whether the store answers, and logs each change
-// once.
-func (a *app) storeState(err error) {
-	a.mu.Lock()
-	was := a.store.Why
-	if err != nil {
-		a.store.Why = err.Error()
-		if was == "" {
-			a.store = reason{Part: "store", Why: err.Error(), When: time.Now().UTC()}
-		}
-	} else {
-		a.store = reason{}
-	}
-	a.mu.Unlock()
-	switch {
-	case err != nil && was != err.Error():
-		a.log.Error("the store does not answer", "error", err)
-	case err == nil && was != "":
-		a.log.Info("the store answers", "driver", a.db.Driver())
-	}
 }
 
 func (a *app) agentName(id bridge.AgentID) string {

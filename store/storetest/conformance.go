@@ -31,6 +31,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.DB) {
 		{"advance", testAdvance},
 		{"advance from many", testAdvanceMany},
 		{"list", testList},
+		{"watch", testWatch},
 		{"deleted directory", testFoundGone},
 		{"link", testLink},
 		{"500 redemptions", testRedeemMany},
