@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -79,7 +80,38 @@ func sourceOptions(p *config.PBX, emit func(bridge.Event) bool, log *slog.Logger
 
 // normalizer brings numbers into E.164 as the import does: inside extensions
 // stay as they are, and so does what cannot be a number of the PBX's region.
+//
+// A call asks for the same few numbers again and again, and reading one costs
+// as much as decoding fifty events: the last ones are kept.
 func normalizer(c *config.Config) func(bridge.PBX, bridge.Number) bridge.Number {
+	type key struct {
+		pbx bridge.PBX
+		raw bridge.Number
+	}
+	const most = 4096
+	var mu sync.Mutex // guards known
+	known := map[key]bridge.Number{}
+	normalize := readNumber(c)
+	return func(pbx bridge.PBX, n bridge.Number) bridge.Number {
+		k := key{pbx, n}
+		mu.Lock()
+		normal, ok := known[k]
+		mu.Unlock()
+		if ok {
+			return normal
+		}
+		normal = normalize(pbx, n)
+		mu.Lock()
+		if len(known) >= most {
+			clear(known)
+		}
+		known[k] = normal
+		mu.Unlock()
+		return normal
+	}
+}
+
+func readNumber(c *config.Config) func(bridge.PBX, bridge.Number) bridge.Number {
 	return func(pbx bridge.PBX, n bridge.Number) bridge.Number {
 		i := slices.IndexFunc(c.PBXs, func(p config.PBX) bool { return p.Name == string(pbx) })
 		raw := n.Reveal()
