@@ -98,14 +98,21 @@ func NewTrails(o TrailOptions) (*Trails, error) {
 func (ts *Trails) Observe(s *State, ev *Event, effects []Effect) {
 	ts.now = s.now
 	if x := s.pbxs[ev.PBX]; x != nil {
-		ts.follow(s, x.channels[ev.Channel.ID])
-		ts.follow(s, x.channels[ev.Peer.ID])
+		// Legs first, then what the event says, then what became of the legs.
+		named := [...]*channel{x.channels[ev.Channel.ID], x.channels[ev.Peer.ID]}
+		for _, c := range named {
+			ts.follow(s, c, ts.leg)
+		}
 		if ev.Kind == EventSourceUp {
 			for _, id := range slices.Sorted(maps.Keys(x.channels)) {
-				ts.follow(s, x.channels[id])
+				ts.follow(s, x.channels[id], ts.leg)
+				ts.follow(s, x.channels[id], ts.standing)
 			}
 		}
 		ts.event(ev)
+		for _, c := range named {
+			ts.follow(s, c, ts.standing)
+		}
 	}
 	for i := range effects {
 		ts.effect(s, &effects[i])
@@ -210,46 +217,59 @@ func (ts *Trails) trail(k *call) *trail {
 	return t
 }
 
-// follow notes a leg in the trails of the calls that it belongs to.
-func (ts *Trails) follow(s *State, c *channel) {
+// follow has a leg noted in the trails of the calls that it belongs to.
+func (ts *Trails) follow(s *State, c *channel, note func(*State, *call, *channel)) {
 	if c == nil {
 		return
 	}
 	if c.call != nil {
-		ts.leg(s, c.call, c)
+		note(s, c.call, c)
 		if o := c.other(); o != nil && o.call == c.call {
-			ts.leg(s, c.call, o)
+			note(s, c.call, o)
 		}
 	}
 	for _, k := range c.turns {
-		ts.leg(s, k, c)
+		note(s, k, c)
 	}
 }
 
-// leg adds a leg to the call's trail, or what is new of it.
+// leg adds a leg to the call's trail, or how it belongs to the call where that
+// is better known now.
 func (ts *Trails) leg(s *State, k *call, c *channel) {
 	t := ts.trail(k)
 	if t == nil {
 		return
 	}
 	place, known := t.index[c.id]
-	if !known {
-		if len(t.Legs) >= ts.o.Legs {
-			t.CutLegs++
-			return
+	how, by := joined(k, c)
+	if known {
+		if l := &t.Legs[place-1]; how == JoinedDial && (l.Joined == JoinedLinkedID || l.Joined == JoinedLocal) {
+			l.Joined, l.By = how, t.index[by.id]
 		}
-		how, by := joined(k, c)
-		l := TrailLeg{ID: ChannelID(strings.Clone(string(c.id))), Endpoint: strings.Clone(c.endpoint), Side: side(c), Joined: how}
-		if by != nil {
-			l.By = t.index[by.id]
-		}
-		t.Legs = append(t.Legs, l)
-		place = len(t.Legs)
-		t.index[l.ID] = place
-		key := legKey{k.pbx, l.ID}
-		ts.legs[key] = append(ts.legs[key], t)
-		t.dirty = true
+		return
 	}
+	if len(t.Legs) >= ts.o.Legs {
+		t.CutLegs++
+		return
+	}
+	l := TrailLeg{ID: ChannelID(strings.Clone(string(c.id))), Endpoint: strings.Clone(c.endpoint), Side: side(c), Joined: how}
+	if by != nil {
+		l.By = t.index[by.id]
+	}
+	t.Legs = append(t.Legs, l)
+	t.index[l.ID] = len(t.Legs)
+	key := legKey{k.pbx, l.ID}
+	ts.legs[key] = append(ts.legs[key], t)
+	t.dirty = true
+}
+
+// standing notes what is new of a leg in the call's trail.
+func (ts *Trails) standing(s *State, k *call, c *channel) {
+	t := ts.trail(k)
+	if t == nil || t.index[c.id] == 0 {
+		return
+	}
+	place := t.index[c.id]
 	l := &t.Legs[place-1]
 	if l.SIPCallID == "" && c.protocol != "" {
 		l.SIPCallID = strings.Clone(c.protocol)

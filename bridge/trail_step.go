@@ -152,6 +152,7 @@ func (ts *Trails) effect(s *State, e *Effect) {
 		if tn := t.call.turn; tn != nil {
 			for _, c := range tn.legs {
 				ts.leg(s, t.call, c)
+				ts.standing(s, t.call, c)
 			}
 		}
 		step.Kind = StepPop

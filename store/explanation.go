@@ -81,14 +81,7 @@ func (db *DB) SaveExplanation(ctx context.Context, e Explanation) error {
 	if err != nil {
 		return fmt.Errorf("encoding the delivery: %w", err)
 	}
-	keys := slices.Concat([]string{string(e.Trail.Call)}, e.Keys)
-	for i := range keys {
-		keys[i] = clean(keys[i])
-	}
-	slices.Sort(keys)
-	keys = slices.Compact(keys)
-	keys = slices.DeleteFunc(keys, func(k string) bool { return k == "" })
-	keys = keys[:min(len(keys), maxKeys)]
+	keys := explanationKeys(e)
 	return db.run(ctx, opExplain, func(ctx context.Context) error {
 		return db.inTx(ctx, func(tx *sqlx.Tx) error {
 			call, started := clean(string(e.Trail.Call)), micros(e.Trail.Started)
@@ -105,6 +98,17 @@ func (db *DB) SaveExplanation(ctx context.Context, e Explanation) error {
 			return err
 		})
 	})
+}
+
+// explanationKeys are the first maxKeys different keys, the CallID among them.
+func explanationKeys(e Explanation) []string {
+	keys := []string{clean(string(e.Trail.Call))}
+	for _, k := range e.Keys {
+		if k = clean(k); k != "" && len(keys) < maxKeys && !slices.Contains(keys, k) {
+			keys = append(keys, k)
+		}
+	}
+	return keys
 }
 
 // encodeTrail keeps to maxTrail: steps in the middle go first, then the last

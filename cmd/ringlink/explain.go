@@ -159,6 +159,8 @@ type explained struct {
 	Timeline []explainedMoment `json:"timeline"`
 	CutSteps int               `json:"cut_steps"` // left out in the middle, because the call was long
 	CutLegs  int               `json:"cut_legs"`
+
+	replayed bool // there is no desk, and perhaps no directory
 }
 
 // explainedPop is a pop with what became of it.

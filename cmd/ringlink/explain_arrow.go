@@ -122,7 +122,7 @@ func noticeText(m *explainedMoment) string {
 func q850(cause int) string {
 	name := map[int]string{
 		0: "", 1: "no such number", 16: "hung up", 17: "busy", 18: "no answer", 19: "no answer", 20: "not registered", 21: "refused",
-		26: "answered elsewhere", 27: "out of order", 34: "no circuit", 38: "network out of order", 58: "no common codec", 127: "interworking",
+		26: "answered elsewhere", 27: "out of order", 34: "no circuit", 38: "network out of order", 58: "no common codec", 127: "",
 	}
 	if n, ok := name[cause]; ok {
 		if n == "" {

@@ -11,11 +11,14 @@ import (
 // explainView is how an explanation is to be shown.
 type explainView struct {
 	reveal bool
+	replay bool   // of a recorded stream
 	config string // the file's name, for what is to be typed
 	desk   string // where the desk is
+	// found asks the directory about a pop that has no row; nil: nobody is asked.
+	found func(screenpop.Pop) (screenpop.Found, error)
 }
 
-// extension is the longest dialled number that is shown without --reveal: it
+// extension is the longest number that is shown without --reveal: it
 // names nobody outside.
 const extension = 6
 
@@ -28,11 +31,12 @@ func newExplained(t *bridge.Trail, pops []screenpop.Pop, told []screenpop.Told, 
 		Direction: t.Direction, Outcome: string(t.Outcome), Withheld: t.Withheld,
 		Caller: t.NumberAt(t.Caller).String(), Dialled: t.NumberAt(t.Dialled).Reveal(), CallNumber: t.NumberAt(t.Number).Reveal(),
 		Reason: string(t.Reason), Devices: t.Devices, CutSteps: t.CutSteps, CutLegs: t.CutLegs,
-		Pops: []explainedPop{}, Legs: []explainedLeg{}, Timeline: []explainedMoment{},
+		replayed: v.replay, Pops: []explainedPop{}, Legs: []explainedLeg{}, Timeline: []explainedMoment{},
 	}
-	if v.reveal {
-		x.Caller = t.NumberAt(t.Caller).Reveal()
-	} else if t.Direction != bridge.DirectionInbound.String() && len(x.Dialled) > extension {
+	if caller := t.NumberAt(t.Caller).Reveal(); v.reveal || len(caller) <= extension {
+		x.Caller = caller
+	}
+	if !v.reveal && t.Direction != bridge.DirectionInbound.String() && len(x.Dialled) > extension {
 		x.Dialled = t.NumberAt(t.Dialled).String()
 	}
 	for i := range t.Legs {
@@ -49,7 +53,7 @@ func newExplained(t *bridge.Trail, pops []screenpop.Pop, told []screenpop.Told, 
 			Agent: string(s.Agent), To: string(s.To), Pop: string(s.Pop),
 		})
 	}
-	for _, p := range withTrail(t, pops) {
+	for _, p := range withTrail(t, pops, v) {
 		x.Pops = append(x.Pops, newExplainedPop(p, told, links[p.ID], v.reveal))
 	}
 	for _, f := range told {
@@ -80,7 +84,7 @@ func newExplainedPop(p screenpop.Pop, told []screenpop.Told, links []store.PopLi
 
 // withTrail completes the rows by the pops that only the trail tells of: in a
 // replay, or while the store has not got them.
-func withTrail(t *bridge.Trail, pops []screenpop.Pop) []screenpop.Pop {
+func withTrail(t *bridge.Trail, pops []screenpop.Pop, v explainView) []screenpop.Pop {
 	pops = slices.Clone(pops)
 	for _, s := range t.Steps {
 		i := slices.IndexFunc(pops, func(p screenpop.Pop) bool { return p.ID == s.Pop })
@@ -99,11 +103,25 @@ func withTrail(t *bridge.Trail, pops []screenpop.Pop) []screenpop.Pop {
 			if s.Leg > 0 {
 				p.Device.Endpoint = t.Legs[s.Leg-1].Endpoint
 			}
-			p.Decision = bridge.Decide(bridge.ModeFacts{Caller: p.Facts.Caller, CallNumber: p.Facts.CallNumber})
+			v.decide(&p)
 			pops = append(pops, p)
 		case s.Kind == bridge.StepPopEnded && i >= 0 && pops[i].Ended.IsZero():
 			pops[i].State, pops[i].To, pops[i].Ended = bridge.PopState(s.Status), s.To, at
 		}
 	}
 	return pops
+}
+
+// decide looks a pop up and chooses its mode, as the popper does.
+func (v explainView) decide(p *screenpop.Pop) {
+	facts := bridge.ModeFacts{Caller: p.Facts.Caller, CallNumber: p.Facts.CallNumber}
+	if v.found != nil {
+		if f, err := v.found(*p); err == nil {
+			p.Found, facts.Ticket = f, bridge.Absent
+			if f.Ticket != nil {
+				facts.Ticket = bridge.Present
+			}
+		}
+	}
+	p.Decision = bridge.Decide(facts)
 }

@@ -43,7 +43,7 @@ func (x *explained) mend(t *bridge.Trail, v explainView) {
 	case bridge.ReasonRunning:
 		x.Why = "The call still runs, and no agent has answered it yet."
 	case bridge.ReasonInternal:
-		x.Why = "The call went from one inside phone to another: internal calls do not pop."
+		x.Why = "The call began at an inside phone and stayed inside: internal calls do not pop."
 	case bridge.ReasonOutbound:
 		x.Why = "The call was dialled by an inside phone: outbound calls do not pop."
 	case bridge.ReasonUnknownTrunk:

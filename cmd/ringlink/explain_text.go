@@ -57,7 +57,7 @@ func (x *explained) heading(line func(string, ...any)) {
 	}
 	took := ""
 	if x.EndedAt != nil {
-		took = ", " + x.EndedAt.Sub(*x.StartedAt).Round(100*time.Millisecond).String()
+		took = ", " + rounded(x.EndedAt.Sub(*x.StartedAt))
 	}
 	line("  %s, began %s UTC%s", outcome, x.StartedAt.Format(time.DateTime), took)
 	caller := "no caller ID"
@@ -81,6 +81,14 @@ func (x *explained) heading(line func(string, ...any)) {
 	line("  %s", ids)
 }
 
+// rounded is short: to 0.1 s, or to the millisecond.
+func rounded(d time.Duration) string {
+	if d < time.Second {
+		return d.Round(time.Millisecond).String()
+	}
+	return d.Round(100 * time.Millisecond).String()
+}
+
 // pop tells of one pop: who, why so, what the directory said, and what the
 // desk made of it.
 func (x *explained) pop(line func(string, ...any), p *explainedPop) {
@@ -93,8 +101,12 @@ func (x *explained) pop(line func(string, ...any), p *explainedPop) {
 	}
 	line("Pop for %s at %s: %s", p.Agent, p.Device, state)
 	line("  mode     %s, opens %s: %s", p.Mode, p.Opens, strings.Join(p.Reasons, ", "))
-	line("  lookup   %s", p.lookup(x))
-	line("  delivery %s", p.delivery())
+	if !x.replayed || p.LookedUp {
+		line("  lookup   %s", p.lookup(x))
+	}
+	if !x.replayed {
+		line("  delivery %s", p.delivery())
+	}
 	if p.Late {
 		line("  late: it was answered while Ringlink did not hear the PBX")
 	}
