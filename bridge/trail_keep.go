@@ -212,7 +212,7 @@ func (ts *Trails) trail(k *call) *trail {
 		}
 		return nil
 	}
-	t = &trail{Trail: Trail{Call: k.id, Started: k.started}, call: k, index: map[ChannelID]int{}, kept: ts.now}
+	t = &trail{Trail: Trail{Call: k.id, Started: k.started}, call: k, index: map[ChannelID]int{}, kept: ts.now.Add(time.Second - ts.o.Every)}
 	ts.calls[k.id] = t
 	return t
 }

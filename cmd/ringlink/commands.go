@@ -41,6 +41,7 @@ type commands struct {
 	Pops           popsCommand           `cmd:"" help:"List pops from the store."`
 	Explain        explainCommand        `cmd:"" help:"Tell what happened to a call, and why it popped or not."`
 	Replay         replayCommand         `cmd:"" help:"Run recorded event streams through the engine, with no telephone, and explain each call."`
+	Record         recordCommand         `cmd:"" help:"Write a live PBX's event stream, numbers and names replaced, to be replayed or sent."`
 	Migrate        migrateCommand        `cmd:"" help:"Bring the store's schema up to date."`
 	Healthcheck    healthcheckCommand    `cmd:"" help:"Ask a running gateway whether it is ready; exit 1 if not."`
 	Version        versionCommand        `cmd:"" help:"Print the version."`
