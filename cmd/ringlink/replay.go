@@ -17,7 +17,7 @@ import (
 // replayCommand runs recorded event streams through the code that live ones
 // run through, with no telephone, and tells what came of each call.
 type replayCommand struct {
-	Files  []string `arg:"" name:"file" type:"existingfile" help:"A stream: one ARI event a line, as ringlink record writes it."`
+	Files  []string `arg:"" name:"file" help:"A stream: one ARI event a line, as ringlink record writes it."`
 	Config string   `placeholder:"FILE" help:"Take the trunks, devices and directory of this configuration. Without it those that the record names, or every inside phone as an agent's."`
 	PBX    string   `help:"The configuration's PBX that the stream is of; default the first."`
 	Trunk  []string `placeholder:"ENDPOINT" help:"Without --config: an endpoint that is a trunk, as PJSIP/carrier."`
