@@ -3,6 +3,7 @@ package screenpop
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"ringlink/bridge"
@@ -40,6 +41,10 @@ func (p *Popper) runWatch(ctx context.Context) {
 		case <-every.C:
 		}
 		agents := p.o.Hub.Watched()
+		err := p.inLoop(ctx, func() error { agents = p.withWaiting(agents); return nil })
+		if ctx.Err() != nil || errors.Is(err, ErrStopped) {
+			return
+		}
 		if len(agents) == 0 {
 			continue
 		}
@@ -51,10 +56,19 @@ func (p *Popper) runWatch(ctx context.Context) {
 			}
 			continue
 		}
-		if err := p.inLoop(ctx, func() error { p.watched(rows); return nil }); errors.Is(err, ErrStopped) {
-			return
+		_ = p.inLoop(ctx, func() error { p.watched(rows); return nil }) // a panic is logged there
+	}
+}
+
+// withWaiting adds the agents of pops that are over and wait to be seen: the
+// word may have come to another replica.
+func (p *Popper) withWaiting(agents []bridge.AgentID) []bridge.AgentID {
+	for _, lp := range p.pops {
+		if lp.final != nil && !slices.Contains(agents, lp.pop.Agent) {
+			agents = append(agents, lp.pop.Agent)
 		}
 	}
+	return agents
 }
 
 func (p *Popper) readWatched(ctx context.Context, agents []bridge.AgentID) (rows []Pop, err error) {

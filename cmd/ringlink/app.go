@@ -56,6 +56,7 @@ type app struct {
 	observe  func(*bridge.Event, []bridge.Effect) // of appOptions, may be nil
 	synced   chan bridge.PBX                      // PBXs whose calls are known; the upkeep reads
 	stale    chan []screenpop.Pop                 // pops of a run of before, a PBX's at a time; the upkeep reads
+	gaps     chan bridge.PBX                      // PBXs that were away for a while; the upkeep reads
 	seeded   chan struct{}                        // closed when the engine has the store's turns and devices
 	seedOnce sync.Once                            // closes seeded
 	first    map[bridge.PBX]bool                  // PBXs whose first snapshot was applied: true once they were sent to synced; owned by the engine's goroutine
@@ -78,7 +79,7 @@ func newApp(cfg *config.Config, log *slog.Logger, o appOptions) (*app, error) {
 	a := &app{
 		cfg: cfg, log: log, registry: newRegistry(), desk: o.desk, debug: o.debug, observe: o.observe,
 		synced: make(chan bridge.PBX, len(cfg.PBXs)), stale: make(chan []screenpop.Pop, len(cfg.PBXs)),
-		seeded: make(chan struct{}), first: map[bridge.PBX]bool{}, started: time.Now().UTC(),
+		gaps: make(chan bridge.PBX, len(cfg.PBXs)), seeded: make(chan struct{}), first: map[bridge.PBX]bool{}, started: time.Now().UTC(),
 	}
 	a.store = reason{Part: "store", Why: "not connected yet", When: time.Now().UTC()}
 	var err error
@@ -217,6 +218,11 @@ func (a *app) observed(ev *bridge.Event, effects []bridge.Effect) {
 	case bridge.EventSourceUp:
 		if _, again := a.first[ev.PBX]; !again {
 			a.first[ev.PBX] = false
+		} else if ev.Snapshot != nil && ev.Snapshot.Gap > 0 {
+			select {
+			case a.gaps <- ev.PBX: // another replica may know what was missed
+			default:
+			}
 		}
 	default:
 		return

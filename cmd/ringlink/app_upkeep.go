@@ -48,6 +48,8 @@ func (a *app) keepStore(ctx context.Context) error {
 		case <-devices.C:
 		case pbx := <-a.synced:
 			a.findStale(ctx, pbx)
+		case pbx := <-a.gaps:
+			a.tellTurnsOf(ctx, pbx)
 		case pops := <-a.stale:
 			a.closeStale(ctx, pops)
 		case <-sweep.C:
@@ -74,17 +76,22 @@ func (a *app) awaitTurns(ctx context.Context) {
 // run of before or of other replicas, and tells whether that was done.
 func (a *app) tellTurns(ctx context.Context) bool {
 	for i := range a.cfg.PBXs {
-		pbx := bridge.PBX(a.cfg.PBXs[i].Name)
-		turns, err := a.db.PastTurns(ctx, pbx, time.Now().Add(-turnsAge))
-		if err != nil {
-			if ctx.Err() == nil {
-				a.storeState(err)
-			}
+		if !a.tellTurnsOf(ctx, bridge.PBX(a.cfg.PBXs[i].Name)) {
 			return false
 		}
-		_ = a.engine.Deliver(ctx, bridge.Event{Kind: bridge.EventTurns, PBX: pbx, Received: time.Now(), Turns: turns}) // only ctx ends it
 	}
 	return true
+}
+
+func (a *app) tellTurnsOf(ctx context.Context, pbx bridge.PBX) bool {
+	turns, err := a.db.PastTurns(ctx, pbx, time.Now().Add(-turnsAge))
+	if err != nil {
+		if ctx.Err() == nil {
+			a.storeState(err)
+		}
+		return false
+	}
+	return a.engine.Deliver(ctx, bridge.Event{Kind: bridge.EventTurns, PBX: pbx, Received: time.Now(), Turns: turns}) == nil
 }
 
 // findStale lists what a run of before left open at a PBX, to be ended in a

@@ -164,9 +164,12 @@ func TestReplicasShareAPop(t *testing.T) {
 			t.Errorf("desk %s saw %d pops", name, n)
 		}
 	}
-	if rows := r.rows(); len(rows) != 1 || rows[0].State != bridge.PopEnded || rows[0].Cause != "hangup" {
-		t.Errorf("rows: %+v", rows)
-	}
+	r.a.until("the row", func() error {
+		if rows := r.rows(); len(rows) != 1 || rows[0].State != bridge.PopEnded || rows[0].Cause != "hangup" {
+			return fmt.Errorf("rows: %+v", rows)
+		}
+		return nil
+	})
 }
 
 // A replica that starts in the middle of a call, or an administrator's command,
@@ -295,12 +298,16 @@ func TestReplicaDiesOrStands(t *testing.T) {
 			} else {
 				r.a.buried()
 			}
-			rows := r.rows()
-			for _, row := range rows[:2] {
-				if row.State != bridge.PopEnded || row.Cause != "hangup" {
-					t.Errorf("pop of %s is %s by %s", row.Agent, row.State, row.Cause)
+			var rows []screenpop.Pop
+			r.b.until("the rows", func() error {
+				rows = r.rows()
+				for _, row := range rows[:2] {
+					if row.State != bridge.PopEnded || row.Cause != "hangup" {
+						return fmt.Errorf("pop of %s is %s by %s", row.Agent, row.State, row.Cause)
+					}
 				}
-			}
+				return nil
+			})
 			if n := len(rows); n != 2 && signal == syscall.SIGKILL || n != 3 && signal == syscall.SIGSTOP {
 				t.Errorf("%d rows", n)
 			}
