@@ -96,6 +96,27 @@ func (g *gateway) explained(args ...string) (list []explained) {
 	return list
 }
 
+// explainUntil asks for the newest call of these words until it has ended and
+// has this reason.
+func (g *gateway) explainUntil(what, reason string, args ...string) (x explained) {
+	g.t.Helper()
+	g.until(what, func() error {
+		out, err := g.try("", append([]string{"explain", "--json"}, args...)...)
+		if err != nil {
+			return err
+		}
+		x = explained{}
+		if err := json.Unmarshal([]byte(out), &x); err != nil {
+			return err
+		}
+		if x.EndedAt == nil || x.Reason != reason {
+			return fmt.Errorf("%s", out)
+		}
+		return nil
+	})
+	return x
+}
+
 // compareReplay checks that the record of what the gateway saw comes to the
 // gateway's pops.
 func (r *recording) compareReplay(want []popRow) {
@@ -172,23 +193,8 @@ func TestExplainMendRecordReplay(t *testing.T) {
 	play(one.Hangup())
 	first := one.ID()
 	var x explained
-	explain := func(what, reason string, args ...string) {
-		g.until(what, func() error {
-			out, err := g.try("", append([]string{"explain", "--json"}, args...)...)
-			if err != nil {
-				return err
-			}
-			if err := json.Unmarshal([]byte(out), &x); err != nil {
-				return err
-			}
-			if x.EndedAt == nil || x.Reason != reason {
-				return fmt.Errorf("%s", out)
-			}
-			return nil
-		})
-	}
 	for _, args := range [][]string{{first}, {"lab/" + first}, {"+442079460123"}, {"+44 20 7946 0123"}, {"PJSIP/101"}, {"lab PJSIP/101"}, {"lab:PJSIP/101"}, {"secret-1@pbx.example.com"}, {}} {
-		explain("the explanation by "+strings.Join(args, " "), "no_agent_for_device", args...)
+		x = g.explainUntil("the explanation by "+strings.Join(args, " "), "no_agent_for_device", args...)
 	}
 	words := strings.Fields(strings.Replace(x.Mend[0], "LOGIN", "ann", 1))
 	if x.Caller != "…23" || len(x.Mend) != 1 || words[0] != "ringlink" {
@@ -221,7 +227,7 @@ func TestExplainMendRecordReplay(t *testing.T) {
 		return err
 	})
 	play(two.Hangup())
-	explain("a pop without a desk", "agent_without_desk", second)
+	g.explainUntil("a pop without a desk", "agent_without_desk", second)
 	text := rec.end(second)
 	for _, secret := range []string{"2079460123", "2079460199", "Jane", "Doe", "secret-", "example.com", "771042"} {
 		if strings.Contains(text, secret) {
