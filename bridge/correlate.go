@@ -116,7 +116,8 @@ func (s *State) newChannel(x *exchange, f *Channel) *channel {
 		c.incoming = true
 	case StateDown, StateRinging:
 	default: // first seen in the middle: Asterisk marks the legs that it dialled
-		c.incoming = f.App != "AppDial" && f.App != "AppQueue" && f.AppData != "(Outgoing Line)"
+		c.incoming = walks(f)
+		c.originated = f.App == "AppDial2"
 	}
 	if len(x.past) > 0 && len(x.past[x.callID(f.ID)]) > 0 { // it brought a caller to an agent before
 		c.incoming, c.outside = true, true
@@ -134,6 +135,12 @@ func (s *State) newChannel(x *exchange, f *Channel) *channel {
 	return c
 }
 
+// walks reports whether a leg goes through the dialplan by itself, as none
+// does that another leg dialled: Asterisk marks those.
+func walks(f *Channel) bool {
+	return f.App != "AppDial" && f.App != "AppQueue" && f.AppData != "(Outgoing Line)"
+}
+
 // belongs finds the call that a leg is part of, or lets the leg begin one.
 func (s *State) belongs(x *exchange, c *channel) {
 	if c.call != nil {
@@ -146,7 +153,7 @@ func (s *State) belongs(x *exchange, c *channel) {
 		if o := c.other(); o != nil {
 			s.join(c, o.call)
 		}
-	case c.incoming:
+	case c.incoming || c.originated:
 		s.begin(x, c)
 		return
 	}
@@ -191,7 +198,8 @@ func (s *State) begin(x *exchange, c *channel) {
 
 // gather takes the caller, the dialled number and the call number from what an
 // event says of a leg. The extension is the dialled number only at first sight:
-// later it is where the dialplan or a transfer has led the caller.
+// later it is where the dialplan or a transfer has led the caller. Whom the PBX
+// called has dialled nothing: there it is where it was led first.
 func (s *State) gather(c *channel, f *Channel, first bool) {
 	if f.CallNumber != "" {
 		s.collected(c, f.CallNumber)
@@ -213,7 +221,7 @@ func (s *State) gather(c *channel, f *Channel, first bool) {
 	switch d := &k.facts.Dialled; {
 	case f.DNID != "" && (*d == "" || !k.frozen):
 		*d = Number(f.DNID)
-	case *d == "" && first && dialledExten(f.Exten):
+	case *d == "" && (first || c.originated) && dialledExten(f.Exten):
 		*d = Number(f.Exten)
 	}
 	if k.facts.SIPCallID == "" {
@@ -257,6 +265,12 @@ func (s *State) dialled(x *exchange, ev *Event) {
 		to.dialEnd = ""
 	default:
 		to.dialEnd = ev.DialStatus
+	}
+	if ev.Channel.ID == "" && to.endpoint != "" && to.call == nil {
+		to.originated = true // nobody dialled it but the PBX itself
+		s.belongs(x, to)
+		s.gather(to, &ev.Peer, false)
+		s.touch(to)
 	}
 	if from != nil && to.dialledBy == nil && from != to {
 		to.dialledBy = from

@@ -42,6 +42,7 @@ func (s *State) resync(x *exchange, snap *Snapshot) {
 	// before the one that it belongs to.
 	for i := range snap.Channels {
 		if c := x.channels[snap.Channels[i].ID]; c != nil {
+			c.originated = c.originated || c.call == nil && c.up && c.endpoint != "" && c.dialledBy == nil && walks(&snap.Channels[i])
 			s.belongs(x, c)
 			s.gather(c, &snap.Channels[i], false)
 		}

@@ -101,11 +101,13 @@ func (k *call) inherit(f Facts) {
 	k.facts = f
 }
 
-// legsOf lists the legs by which an agent has a turn: those of the agent that
-// belong to the call, the one that named the turn, and those that hear the
-// caller, whatever they belong to.
+// legsOf lists the legs by which an agent has a turn: the one that named the
+// turn, while it is there those of the agent that belong to the call, and those
+// that hear the caller, whatever they belong to. Without the one that named it, a
+// leg that does not hear the caller is on its way to a turn of its own.
 func (s *State) legsOf(x *exchange, k *call, t *PastTurn) (legs []*channel) {
 	hears := slices.Clone(s.connected(k.origin))
+	lives := slices.ContainsFunc(slices.Collect(maps.Values(x.channels)), func(c *channel) bool { return t.named(c) >= 0 })
 	for _, c := range x.channels {
 		if c.endpoint == "" || c.outside || !c.up || c == k.origin {
 			continue
@@ -113,7 +115,7 @@ func (s *State) legsOf(x *exchange, k *call, t *PastTurn) (legs []*channel) {
 		if c.endpoint != t.Device.Endpoint && s.agents[Device{k.pbx, c.endpoint}] != t.Agent {
 			continue
 		}
-		if c.call == k || t.named(c) >= 0 || slices.Contains(hears, c) {
+		if lives && c.call == k || t.named(c) >= 0 || slices.Contains(hears, c) {
 			legs = append(legs, c)
 		}
 	}

@@ -263,6 +263,9 @@ func (s *State) finish(k *call, cause string, outcome Outcome) {
 	}
 	k.ringing, k.rung = nil, nil
 	direction := k.direction
+	if k.origin.originated && !k.rang && k.turns == 0 && direction == DirectionInbound {
+		direction = DirectionOutbound // called, but led to no agent
+	}
 	if direction == DirectionUnknown {
 		direction = DirectionInternal
 		if k.dialledOut {

@@ -93,27 +93,28 @@ type mixing struct {
 
 // channel is one leg.
 type channel struct {
-	id        ChannelID
-	endpoint  string // "PJSIP/101"; empty for Local and Asterisk's own pseudo channels
-	outside   bool
-	incoming  bool // the far end called us; false for legs that the PBX dialled
-	local     int8 // 1 or 2 for halves of a Local channel, else 0
-	up        bool
-	ringing   bool
-	held      bool
-	gone      bool
-	cause     int // Q.850, once gone
-	created   time.Time
-	seen      time.Time
-	protocol  string
-	linkedid  string
-	pair      *pair
-	bridge    *mixing
-	dialledBy *channel // who dialled this leg
-	dialEnd   string   // last Dial status that is not ANSWER, RINGING or PROGRESS
-	call      *call    // the call that this leg began or was dialled for
-	turns     []*call  // the calls in whose current or last turn this leg is
-	wave      uint64   // of the last call of connected that reached it
+	id         ChannelID
+	endpoint   string // "PJSIP/101"; empty for Local and Asterisk's own pseudo channels
+	outside    bool
+	incoming   bool // the far end called us; false for legs that the PBX dialled
+	originated bool // the PBX dialled it of its own accord, as for click-to-call: it begins a call
+	local      int8 // 1 or 2 for halves of a Local channel, else 0
+	up         bool
+	ringing    bool
+	held       bool
+	gone       bool
+	cause      int // Q.850, once gone
+	created    time.Time
+	seen       time.Time
+	protocol   string
+	linkedid   string
+	pair       *pair
+	bridge     *mixing
+	dialledBy  *channel // who dialled this leg
+	dialEnd    string   // last Dial status that is not ANSWER, RINGING or PROGRESS
+	call       *call    // the call that this leg began or was dialled for
+	turns      []*call  // the calls in whose current or last turn this leg is
+	wave       uint64   // of the last call of connected that reached it
 }
 
 // other returns the other half of a Local channel, or nil.

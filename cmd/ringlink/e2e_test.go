@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -80,35 +81,73 @@ func (g *gateway) runFlow(t *testing.T, site *lab.Site, desks map[string]*deskCl
 	}
 	known := len(g.pops())
 	site.Settle(t)
+	g.seat(f.Seats)
+	defer g.unseat(f)
+	site.Reseat = func() { g.seat(f.Reseat) }
 	// Each answered device's agent sees the pop before the call goes on.
 	turn := 0
 	site.Answered = func(device string) {
 		if turn >= len(f.Pops) || device != f.Pops[turn] {
 			return
 		}
-		login := agentOf(device)
+		login := agentOf(f.Seat(turn))
 		turn++
 		g.follow(t, desks[login], before[login])
 		before[login]++
 	}
-	defer func() { site.Answered = nil }()
+	defer func() { site.Answered, site.Reseat = nil, nil }()
 	f.Run(t, site)
 	rows := g.allEnded(known)
 	if diff := cmp.Diff(expectedRows(f), describeRows(rows)); diff != "" {
 		t.Errorf("%s (-want +got):\n%s", f.Text, diff)
 	}
+	calls := map[int]string{}
 	for i, r := range rows {
-		if r.Call != rows[0].Call || r.UniqueID == "" || r.SIPCallID == "" {
-			t.Errorf("pop %d: call %s of %s, unique id %q, Call-ID %q", i+1, r.Call, rows[0].Call, r.UniqueID, r.SIPCallID)
+		n := min(i, len(f.Pops)-1)
+		if calls[f.CallOf(n)] == "" {
+			calls[f.CallOf(n)] = r.Call
+			site.Asterisk.CDR(`"` + r.UniqueID + `"`) // ends the test if no call record has it
+		}
+		if r.Call != calls[f.CallOf(n)] || r.UniqueID == "" || r.SIPCallID == "" {
+			t.Errorf("pop %d: call %s of %s, unique id %q, Call-ID %q", i+1, r.Call, calls[f.CallOf(n)], r.UniqueID, r.SIPCallID)
 		}
 	}
-	if len(rows) > 0 {
-		site.Asterisk.CDR(`"` + rows[0].UniqueID + `"`) // ends the test if no call record has it
+	if f.Second != nil && calls[0] == calls[1] {
+		t.Errorf("both calls are %s", calls[0])
 	}
 	for login, d := range desks {
 		if got := len(d.pops()); got != before[login] {
 			t.Errorf("%s saw %d pops more than due", login, got-before[login])
 		}
+	}
+}
+
+// seat lets agents use further devices, each named by its agent's usual one, and
+// returns when the gateway that runs must know it: it asks the store every devicesEvery.
+func (g *gateway) seat(seats map[string]string) {
+	g.t.Helper()
+	for device, usual := range seats {
+		g.ringlink("", "agent", "map", agentOf(usual), "lab", device)
+	}
+	if len(seats) > 0 {
+		time.Sleep(devicesEvery + 500*time.Millisecond)
+	}
+}
+
+// unseat makes the seats the usual ones again.
+func (g *gateway) unseat(f lab.Flow) {
+	g.t.Helper()
+	for _, seats := range []map[string]string{f.Seats, f.Reseat} {
+		for device := range seats {
+			if login := agentOf(device); login != "" {
+				g.ringlink("", "agent", "map", login, "lab", device)
+			} else {
+				g.ringlink("", "agent", "unmap", "lab", device)
+			}
+		}
+	}
+	if f.Reseat != nil {
+		time.Sleep(devicesEvery + 500*time.Millisecond)
 	}
 }
 
@@ -185,20 +224,17 @@ func describeRows(rows []popRow) (list []string) {
 }
 
 func expectedRows(f lab.Flow) (list []string) {
-	mode, opens := "caller_id", "caller_info"
-	switch {
-	case f.CallNumber == "1042":
-		mode, opens = "ivr", "ticket"
-	case f.CallNumber != "" || f.Caller == "":
-		mode, opens = "ivr", "popup"
-	}
 	for i, device := range f.Pops {
-		state := "superseded"
-		if i == len(f.Pops)-1 {
-			state = "ended"
+		caller, dialled, number := f.Facts(i)
+		mode, opens := "caller_id", "caller_info"
+		switch {
+		case number == "1042":
+			mode, opens = "ivr", "ticket"
+		case number != "" || caller == "":
+			mode, opens = "ivr", "popup"
 		}
 		list = append(list, fmt.Sprintf("%s %s caller=%s withheld=%v dialled=%s number=%s mode=%s opens=%s %s opened",
-			agentOf(device), device, f.Caller, f.Caller == "", f.Dialled, f.CallNumber, mode, opens, state))
+			agentOf(f.Seat(i)), device, caller, caller == "", dialled, number, mode, opens, f.End(i)))
 	}
 	return list
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -120,9 +121,9 @@ func bridgesOf(t testing.TB, data []byte) (list []bridge.Bridge) {
 }
 
 // readInstants reads a recorded stream with the PBX's state after each event.
-func readInstants(t testing.TB, flow string) (list []instant) {
+func readInstants(t testing.TB, f lab.Flow) (list []instant) {
 	t.Helper()
-	texts, err := aritest.Load(streamFile(flow))
+	texts, err := aritest.Load(streamFile(f.Name))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,6 +140,11 @@ func readInstants(t testing.TB, flow string) (list []instant) {
 		pbx.apply(t, text)
 		m.after = pbx.snapshot(t)
 		list = append(list, m)
+		if channels := m.after.Channels; f.Reseat != nil && len(channels) == 0 && len(list) > 1 && len(list[len(list)-2].after.Channels) > 0 {
+			change := seated(f, true)
+			change.Stamp = m.event.Stamp.Add(100 * time.Millisecond) // see TestRecord
+			list = append(list, instant{event: change, after: m.after})
+		}
 	}
 	return list
 }
@@ -174,13 +180,14 @@ var namedTrunk = bridge.PBXOptions{
 	},
 }
 
-func newTeller() *teller {
+func newTeller(f lab.Flow) *teller {
 	p := &teller{
 		state: bridge.NewState([]bridge.PBXOptions{namedTrunk}, bridge.Limits{}),
 		now:   time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC),
 		calls: map[bridge.CallID]bridge.Outcome{},
 	}
-	p.state.Apply(&labDevices, p.now, nil)
+	devices := seated(f, false)
+	p.state.Apply(&devices, p.now, nil)
 	return p
 }
 
@@ -230,6 +237,7 @@ func eventsOf(list []instant) (events []bridge.Event) {
 // recordedCall is a stream, what comes of it, and from which event to which each
 // pop runs.
 type recordedCall struct {
+	flow     lab.Flow
 	list     []instant
 	pops     []told
 	calls    map[bridge.CallID]bridge.Outcome
@@ -245,8 +253,9 @@ func eachRecorded(t *testing.T, test func(*testing.T, *recordedCall)) {
 
 func recordCall(t testing.TB, flow string) *recordedCall {
 	t.Helper()
-	r := &recordedCall{list: readInstants(t, flow), from: map[bridge.PopID]int{}, to: map[bridge.PopID]int{}}
-	p := newTeller()
+	f := lab.Flows()[slices.IndexFunc(lab.Flows(), func(f lab.Flow) bool { return f.Name == flow })]
+	r := &recordedCall{flow: f, list: readInstants(t, f), from: map[bridge.PopID]int{}, to: map[bridge.PopID]int{}}
+	p := newTeller(f)
 	for i, m := range r.list {
 		p.play(t, m.event)
 		for _, pop := range p.pops {
@@ -262,14 +271,31 @@ func recordCall(t testing.TB, flow string) *recordedCall {
 	return r
 }
 
+// teller is a process that starts after the first n events: who sits where
+// then it has from the store.
+func (r *recordedCall) teller(t testing.TB, n int) *teller {
+	p := newTeller(r.flow)
+	p.play(t, seatsOf(r.list[:n])...)
+	return p
+}
+
+func seatsOf(list []instant) []bridge.Event {
+	return slices.DeleteFunc(eventsOf(list), func(ev bridge.Event) bool { return ev.Kind != bridge.EventDevices })
+}
+
 // cut plays the stream until event i, loses what follows until event j, and
 // goes on from a snapshot of then; the last overlap events before j come again
 // after it, as those that the source held meanwhile do. fresh is a new
 // process: nothing of before is known.
 func (r *recordedCall) cut(t testing.TB, i, j, overlap int, fresh bool) (got, want []told) {
 	t.Helper()
-	p := newTeller()
-	if !fresh {
+	p := r.teller(t, 0)
+	if fresh {
+		p = r.teller(t, j)
+	} else {
+		for i < j && len(seatsOf(r.list[i:j])) > 0 {
+			i++ // a change of seats is not lost in a gap: it begins after that
+		}
 		p.play(t, eventsOf(r.list[:i])...)
 	}
 	snap := &bridge.Snapshot{}
@@ -281,18 +307,25 @@ func (r *recordedCall) cut(t testing.TB, i, j, overlap int, fresh bool) (got, wa
 	for _, pop := range r.pops {
 		missed := r.from[pop.Pop] < j && (fresh || r.from[pop.Pop] >= i)
 		seen := slices.ContainsFunc(p.pops, func(o told) bool { return o.Pop == pop.Pop })
-		if missed && !seen && (r.to[pop.Pop] < j || !r.accompanied(snap)) {
+		if missed && !seen && (r.to[pop.Pop] < j || !accompanied(snap, pop)) {
 			continue // over by now, or the caller is between two bridges
+		}
+		if at := slices.IndexFunc(p.pops, func(o told) bool { return o.Pop == pop.Pop }); at >= 0 && !fresh && i <= r.to[pop.Pop] && r.to[pop.Pop] < j {
+			pop.Facts = p.pops[at].Facts // what came up and ended in the gap is never known
 		}
 		want = append(want, pop)
 	}
 	return p.pops, want
 }
 
-// accompanied tells whether the caller of the stream shares a bridge.
-func (r *recordedCall) accompanied(snap *bridge.Snapshot) bool {
+// accompanied tells whether the caller of a pop's call shares a bridge and a leg
+// of the pop's device is in one: while an agent has left and nobody has the caller
+// yet, a new process sees no turn.
+func accompanied(snap *bridge.Snapshot, pop told) bool {
 	return slices.ContainsFunc(snap.Bridges, func(b bridge.Bridge) bool {
-		return b.Type == "mixing" && len(b.Channels) > 1 && slices.Contains(b.Channels, r.list[0].event.Channel.ID)
+		return b.Type == "mixing" && len(b.Channels) > 1 && slices.Contains(b.Channels, bridge.ChannelID(pop.Call.UniqueID()))
+	}) && slices.ContainsFunc(snap.Channels, func(c bridge.Channel) bool {
+		return strings.HasPrefix(c.Name, pop.Device+"-") && slices.ContainsFunc(snap.Bridges, func(b bridge.Bridge) bool { return slices.Contains(b.Channels, c.ID) })
 	})
 }
 

@@ -34,10 +34,10 @@ func (p *teller) pastTurns() (list []bridge.PastTurn) {
 func TestRestartGoesOnWithTurns(t *testing.T) {
 	eachRecorded(t, func(t *testing.T, r *recordedCall) {
 		for i := 1; i < len(r.list); i++ {
-			first := newTeller()
+			first := r.teller(t, 0)
 			first.play(t, eventsOf(r.list[:i])...)
 			for _, late := range []bool{false, true} { // the store answers before the PBX does, or after
-				second := newTeller()
+				second := r.teller(t, i)
 				turns := bridge.Event{Kind: bridge.EventTurns, PBX: "lab", Turns: first.pastTurns()}
 				up := bridge.Event{Kind: bridge.EventSourceUp, PBX: "lab", Snapshot: r.list[i-1].after}
 				if late {

@@ -16,8 +16,58 @@ type Flow struct {
 	Caller     string   // the caller's number on the pops; empty if withheld
 	CallNumber string
 	Dialled    string
+	Second     *Second  // the other outside call of the flow
+	Of         []int    // the call that each pop is of, 0 or 1; nil if all are of the first
+	Outcomes   []string // of the calls from or to outside, in the order of their ends; nil: the first call is answered if there are pops
+
+	Seats  map[string]string // who else's device is used in this flow, by the usual device of that agent
+	Reseat map[string]string // the same, as it becomes when Site.Reseat is called
 
 	Run func(testing.TB, *Site)
+}
+
+// Second is an outside call beside the first.
+type Second struct{ Caller, Dialled string }
+
+// CallOf is the call that a pop is of, 0 or 1.
+func (f Flow) CallOf(pop int) int {
+	if f.Of == nil {
+		return 0
+	}
+	return f.Of[pop]
+}
+
+// Facts are the caller, the dialled number and the call number of a pop.
+func (f Flow) Facts(pop int) (caller, dialled, callNumber string) {
+	if f.CallOf(pop) == 1 {
+		return f.Second.Caller, f.Second.Dialled, ""
+	}
+	return f.Caller, f.Dialled, f.CallNumber
+}
+
+// Seat is the usual device of the agent who has a pop.
+func (f Flow) Seat(pop int) string {
+	device := f.Pops[pop]
+	if usual := f.Reseat[device]; usual != "" && f.CallOf(pop) == 1 {
+		return usual
+	}
+	if usual := f.Seats[device]; usual != "" {
+		return usual
+	}
+	return device
+}
+
+// End is how a pop ends: the next of its call supersedes it, unless that is the same agent's.
+func (f Flow) End(pop int) string {
+	for next := pop + 1; next < len(f.Pops); next++ {
+		if f.CallOf(next) == f.CallOf(pop) {
+			if f.Seat(next) == f.Seat(pop) {
+				break
+			}
+			return "superseded"
+		}
+	}
+	return "ended"
 }
 
 // Site is a running lab: one Asterisk with the phones 101, 102 and 103 and a stream to wait on.
@@ -29,6 +79,10 @@ type Site struct {
 	// Answered, if set, is called in the flow's goroutine whenever a device has come
 	// to share a bridge with somebody: the moment to look before the call goes on.
 	Answered func(device string)
+	// Pause, if set, is called between two steps that no person takes in one instant.
+	Pause func()
+	// Reseat, if set, is called where the flow's Reseat comes into force: no call is running then.
+	Reseat func()
 }
 
 // StartSite starts a lab whose stream has the application name app.
@@ -64,6 +118,11 @@ func (s *Site) lend(tb testing.TB) {
 func (s *Site) connected(tb testing.TB, device string) {
 	tb.Helper()
 	s.Stream.Connected(tb.Context(), device)
+	s.answered(device)
+}
+
+// answered tells that a device has the caller now.
+func (s *Site) answered(device string) {
 	if s.Answered != nil {
 		s.Answered(device)
 	}
@@ -86,8 +145,10 @@ func (s *Site) await(tb testing.TB, typ, device string) {
 
 // The outside caller of the flows; the numbers and names are fictional.
 const (
-	flowCaller = "+12025550101"
-	flowName   = "Ada Caller"
+	flowCaller   = "+12025550101"
+	flowName     = "Ada Caller"
+	secondCaller = "+12025550102"
+	secondName   = "Ben Caller"
 )
 
 func (s *Site) call(tb testing.TB, to string) *Caller {
@@ -127,15 +188,18 @@ func Flows() []Flow {
 		simple("no_answer_then_next", "dials 5008: 101 for three seconds, then 102, who answers", "5008", "102"),
 		numPres, keyed, wrong,
 		{Name: "local_optimised", Text: "dials 5005, Local/101@agents, which goes away after the answer", Pops: []string{"PJSIP/101"}, Caller: flowCaller, Dialled: "5005", Run: localOptimised},
-		{Name: "unanswered", Text: "dials 5000, 101 rings, the caller gives up", Caller: flowCaller, Dialled: "5000", Run: unanswered},
+		{Name: "unanswered", Text: "dials 5000, 101 rings, the caller gives up", Caller: flowCaller, Dialled: "5000", Outcomes: []string{"missed"}, Run: unanswered},
 		{Name: "anonymous", Text: "From is anonymous, dials 5000, 101 answers", Pops: []string{"PJSIP/101"}, Dialled: "5000", Run: anonymous},
 		{Name: "withheld_privacy_id", Text: "From is anonymous, P-Asserted-Identity has the number, Privacy: id; dials 5000, 101 answers", Pops: []string{"PJSIP/101"}, Dialled: "5000", Run: privacyID},
 		{Name: "ivr_queue", Text: "dials 5001, keys 1042#, a queue rings both, 102 answers and hangs up", Pops: []string{"PJSIP/102"}, Caller: flowCaller, CallNumber: "1042", Dialled: "5001", Run: ivrQueue},
 		{Name: "hold_resume", Text: "dials 5000, 101 answers, holds, resumes", Pops: []string{"PJSIP/101"}, Caller: flowCaller, Dialled: "5000", Run: holdResume},
 		{Name: "internal", Text: "101 dials 102, who answers", Run: internal},
-		{Name: "outbound", Text: "101 dials an outside number, which answers", Run: outbound},
-		{Name: "forwarded_out", Text: "dials 5012, which goes to an outside number", Caller: flowCaller, Dialled: "5012", Run: forwardedOut},
+		{Name: "outbound", Text: "101 dials an outside number, which answers", Outcomes: []string{"outbound"}, Run: outbound},
+		{Name: "forwarded_out", Text: "dials 5012, which goes to an outside number", Caller: flowCaller, Dialled: "5012", Outcomes: []string{"forwarded_outside"}, Run: forwardedOut},
 	}, movingFlows()...)
+	flows = append(flows, attendedFlows()...)
+	flows = append(flows, reachingFlows()...)
+	flows = append(flows, pairedFlows()...)
 	for i := range flows {
 		run := flows[i].Run
 		flows[i].Run = func(tb testing.TB, s *Site) {

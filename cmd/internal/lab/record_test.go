@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"ringlink/cmd/internal/lab"
 )
@@ -26,7 +27,10 @@ func TestRecord(t *testing.T) {
 		t.Run(flow.Name, func(t *testing.T) {
 			site := lab.StartSite(t, lab.Options{}, "lab-driver")
 			r := lab.Record(t, site.Asterisk, filepath.Join(streamsDir, flow.Name+".jsonl"))
-			site.Answered = func(string) { r.Snapshot(t.Context()) }
+			// A talk outlasts by far how Asterisk's stamps run back, and so does the time between two calls.
+			pace := func() { time.Sleep(100 * time.Millisecond) }
+			site.Answered = func(string) { pace(); r.Snapshot(t.Context()) }
+			site.Pause, site.Reseat = pace, func() { pace(); pace() }
 			flow.Run(t, site)
 			r.Save(t.Context())
 		})

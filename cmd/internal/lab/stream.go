@@ -43,6 +43,7 @@ type Channel struct {
 	ID     string `json:"id"`
 	Name   string `json:"name"`
 	State  string `json:"state"`
+	CallID string `json:"protocol_id"` // the SIP Call-ID; empty at first
 	Caller struct {
 		Name   string `json:"name"`
 		Number string `json:"number"`
@@ -149,10 +150,11 @@ func (s *Stream) Wait(ctx context.Context, what string, match func(Event) bool) 
 	}
 }
 
-// story tells the events of the calls so far, a line each, without what is always there.
+// story tells the last events of the calls, a line each, without what is always there.
 func (s *Stream) story() string {
 	var b strings.Builder
-	for _, e := range s.Events() {
+	events := s.Events()
+	for _, e := range events[max(0, len(events)-300):] {
 		switch e.Type {
 		case "ChannelVarset", "ChannelDialplan", "DeviceStateChanged", "ContactStatusChange", "PeerStatusChange":
 			continue
