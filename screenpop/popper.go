@@ -103,8 +103,9 @@ func (o *PopperOptions) setDefaults() {
 //
 // One goroutine, the one in Run, owns the state of every live call and pop; it
 // never waits for the store or the directory. Two small pools of workers write
-// rows and ask the directory for it, and hand the answers back. What a pop
-// still owes the store is kept with the pop, one write at a time and in order,
+// rows and ask the directory for it, and hand the answers back; with Watch, one
+// more goroutine reads what other replicas made of the pops. What a pop still
+// owes the store is kept with the pop, one write at a time and in order,
 // until the store has it: while the store is away pops go on, and the rows
 // follow.
 type Popper struct {
