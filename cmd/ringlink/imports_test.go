@@ -46,9 +46,12 @@ var bothSides = []string{
 	"cmd/ringlink/app.go",
 	"cmd/ringlink/demo.go",
 	"cmd/ringlink/doctor.go",
+	"cmd/ringlink/explain.go",
 	"cmd/ringlink/import.go",
 	"cmd/ringlink/options.go",
 	"cmd/ringlink/pops.go",
+	"cmd/ringlink/record.go",
+	"cmd/ringlink/replay.go",
 	"cmd/ringlink/serve.go",
 	"cmd/ringlink/user.go",
 }
