@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -43,8 +44,18 @@ func (g *gateway) importText(text string) {
 // Every flow on the real Asterisk with real phones, through the binary: who
 // gets the pop, with what, and that every other agent gets nothing.
 func TestFlowsOnAsterisk(t *testing.T) {
+	t.Parallel() // these flows wait more than they work
 	site := lab.StartSite(t, lab.Options{}, "observer")
 	runFlows(t, site, sqliteStore(t), lab.Flows())
+}
+
+// The channelvars line is advice, not a need: the same without it, but for a
+// number that only CALLERID(num-pres) withholds.
+func TestFlowsWithoutChannelVars(t *testing.T) {
+	t.Parallel()
+	site := lab.StartSite(t, lab.Options{NoChannelVars: true}, "observer")
+	flows := slices.DeleteFunc(lab.Flows(), func(f lab.Flow) bool { return strings.HasPrefix(f.Name, "withheld_") })
+	runFlows(t, site, sqliteStore(t), flows)
 }
 
 // The same on Postgres, for a flow of each mode and a transfer.
