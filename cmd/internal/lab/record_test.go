@@ -57,11 +57,18 @@ The trunk is PJSIP/anonymous in from-trunk (outbound PJSIP/trunkout); numbers an
 |---|---|---|---|---|---|
 `)
 	for _, f := range flows {
-		pops := strings.Join(f.Pops, ", ")
+		var devices []string
+		for i, device := range f.Pops {
+			devices = append(devices, device+[]string{"", " (second)"}[f.CallOf(i)])
+		}
+		pops, caller, dialled := strings.Join(devices, ", "), dash(f.Caller), dash(f.Dialled)
+		if f.Second != nil {
+			caller, dialled = caller+", second "+f.Second.Caller, dialled+", second "+f.Second.Dialled
+		}
 		if pops == "" {
 			pops = "nobody"
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", f.Name, f.Text, pops, dash(f.Caller), dash(f.CallNumber), dash(f.Dialled))
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", f.Name, f.Text, pops, caller, dash(f.CallNumber), dialled)
 	}
 	return b.String()
 }
