@@ -16,21 +16,8 @@ import (
 	"ringlink/ari/aritest"
 	"ringlink/bridge"
 	"ringlink/cmd/internal/figures"
-	"ringlink/cmd/internal/lab"
 	"ringlink/store/storetest"
 )
-
-// popsOfFlow is how many pops a recorded flow makes.
-func popsOfFlow(t testing.TB, name string) int {
-	t.Helper()
-	for _, f := range lab.Flows() {
-		if f.Name == name {
-			return len(f.Pops)
-		}
-	}
-	t.Fatalf("no flow %s", name)
-	return 0
-}
 
 // figureEvents is the time from the PBX's write of the event that answers a
 // call to the desk's read of its pop, over a replay of recorded streams: once at
