@@ -153,15 +153,6 @@ func TestChromium(t *testing.T) {
 	}
 }
 
-// Flows may share a site: what an earlier one left behind, a phone that rang
-// unanswered, is not taken for the next one's.
-func TestFlowsShareASite(t *testing.T) {
-	site := lab.StartSite(t, lab.Options{}, "lab-flows")
-	for _, f := range lab.Flows() {
-		t.Run(f.Name, func(t *testing.T) { f.Run(t, site) })
-	}
-}
-
 // Several Asterisks at once, each as its options say.
 func TestSeveral(t *testing.T) {
 	bare := lab.StartAsterisk(t, lab.Options{SystemName: "pbx2", NoChannelVars: true})
