@@ -35,8 +35,9 @@ func (id CallID) PBX() PBX {
 	return PBX(pbx)
 }
 
-// UniqueID returns the part that the service desk is given and that stands in
-// the CDR: the channel's id (ARI) or the Call-ID (SIP alone).
+// UniqueID returns the part behind the PBX. What the service desk is given, and
+// what stands in the CDR, is Facts.UniqueID: the two differ where a channel id
+// came again after a restart of the PBX, which a CallID tells apart.
 func (id CallID) UniqueID() string {
 	_, unique, _ := strings.Cut(string(id), "/")
 	return unique
